@@ -1,7 +1,7 @@
 /** Compares a log with the checkpoints that others have of it: a few lines are read, no chain. */
 import type { Did } from '../core/index.ts';
 import { isSealed } from './checkpoint.ts';
-import { listSegments, readHead, readLines } from './folder.ts';
+import { listSegments, readHead, readLines } from './segments/folder.ts';
 import { hashLine, readEntry } from './format.ts';
 import type { AuditFinding, Checkpoint } from './types.ts';
 import { rewritten } from './verify.ts';

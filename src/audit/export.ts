@@ -1,5 +1,5 @@
 /** The log as JSON Lines, oldest first, each line byte for byte as it is, so that it can be verified. */
-import { listSegments, readLines } from './folder.ts';
+import { listSegments, readLines } from './segments/folder.ts';
 import { readEntry } from './format.ts';
 import { fits } from './query.ts';
 import type { AuditFilter } from './types.ts';

@@ -4,7 +4,7 @@
  */
 import { StarlingError, diskText, diskTroubleOf, messageOf } from '../core/index.ts';
 import type { Clock, Health, Logger } from '../core/index.ts';
-import type { RecoveryNote } from './recover.ts';
+import type { RecoveryNote } from './segments/recover.ts';
 
 const UNWRITABLE = 'audit-unwritable';
 const UNSAVED = 'audit-unsaved';

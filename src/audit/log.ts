@@ -1,5 +1,5 @@
 /**
- * The audit log: takes entries off the call path, writes them in groups, signs checkpoints, begins new
+ * The audit log: takes entries off the call path, has them written in groups, signs checkpoints, begins new
  * segments and removes old ones. When the disk fails it says so at once, and goes on by itself later.
  */
 import { EventEmitter } from 'node:events';
@@ -13,25 +13,25 @@ import {
 } from '../core/index.ts';
 import type { Clock, Did, Health, Logger, Scope } from '../core/index.ts';
 import type { FrequentSigner } from '../identity/index.ts';
-import { makeBatch } from './entry-batch.ts';
-import type { Batch, BatchInit, Item } from './entry-batch.ts';
+import type { Batch, BatchInit, Item } from './segments/entry-batch.ts';
+import { EntryWrites } from './segments/entry-writes.ts';
 import { compareSeen } from './compare-checkpoints.ts';
 import { createFeed } from './feed.ts';
 import type { Feed } from './feed.ts';
 import { bounded } from './format.ts';
 import type { Content } from './format.ts';
-import { createHeadKeeper } from './head-keeper.ts';
-import type { HeadKeeper } from './head-keeper.ts';
+import { createHeadKeeper } from './segments/head-keeper.ts';
+import type { HeadKeeper } from './segments/head-keeper.ts';
 import { createLogHealth } from './log-health.ts';
 import type { LogHealth } from './log-health.ts';
 import { queryLog } from './query.ts';
-import { recover } from './recover.ts';
-import type { ChainEnd, RecoveryNote } from './recover.ts';
-import { removeOld } from './retention.ts';
-import { openSegment } from './segment-file.ts';
-import type { OpenSegment } from './segment-file.ts';
-import { createSegmentWriter } from './segment-writer.ts';
-import type { SegmentWriter } from './segment-writer.ts';
+import { recover } from './segments/recover.ts';
+import type { RecoveryNote } from './segments/recover.ts';
+import { removeOld } from './segments/retention.ts';
+import { openSegment } from './segments/segment-file.ts';
+import type { OpenSegment } from './segments/segment-file.ts';
+import { createSegmentWriter } from './segments/segment-writer.ts';
+import type { SegmentWriter } from './segments/segment-writer.ts';
 import type {
   Audit,
   AuditEvents,
@@ -57,10 +57,6 @@ const RETENTION_CHECK_MS = 3_600_000;
 /** Entries that may wait for the disk. */
 const QUEUE_MAX = 16_384;
 const BATCH_BYTES = 256 * 1024;
-/** Memory for a batch; taken anew where one is larger. */
-const FIRST_BYTES = 32 * 1024;
-/** So many entries that are waited for in one turn of the event loop are many. */
-const BUSY_APPENDS = 8;
 const STOP_TIMEOUT_MS = 10_000;
 
 /** What the log works with. */
@@ -112,20 +108,7 @@ class AuditLog implements Audit {
   #writer: SegmentWriter | undefined;
   #head: HeadKeeper | undefined;
   #checkpoint: Checkpoint | undefined;
-  #chain: ChainEnd = { seq: 0, hash: '', unsigned: 0 };
-  #queue: Item[] = [];
-  /** A write that is waited for is under way. */
-  #isWriting = false;
-  /** Something was written in this turn of the event loop, before its end, or is about to be. */
-  #hasWritten = false;
-  /** Entries that were waited for in this turn, and whether they were many in the one before. */
-  #appended = 0;
-  #isBusy = false;
-  /** What is written now, or was: kept, as memory outside of the heap costs the more the oftener it is taken. */
-  #bytes = Buffer.alloc(0);
-  /** Entries in the queue; marks take no room. */
-  #waiting = 0;
-  #draining: Promise<void> | undefined;
+  readonly #writes: EntryWrites;
   /** Ends when the checkpoints so far are on disk and told; never rejects. */
   #publishing: Promise<void> = Promise.resolve();
   /** Ends when old segments are removed; never rejects. */
@@ -150,7 +133,14 @@ class AuditLog implements Audit {
     this.#feed = createFeed({
       folder: init.folder,
       clock: components.clock,
-      last: () => this.#chain.seq,
+      last: () => this.#writes.lastSeq,
+    });
+    this.#writes = new EntryWrites({
+      batches: this.#batches,
+      health: this.#health,
+      logger: components.logger,
+      isOpen: () => this.#isOpen,
+      written: (batch) => this.#written(batch),
     });
   }
 
@@ -160,7 +150,6 @@ class AuditLog implements Audit {
     const { folder, checkpointMs = CHECKPOINT_MS } = this.#init;
     await ensurePrivateFolder(folder);
     const { chain, end, head, notes } = await recover(folder);
-    this.#chain = chain;
     this.#head = createHeadKeeper(folder, head);
     const isOurs = head.checkpoint?.did === this.#components.identity.did;
     this.#checkpoint = isOurs ? head.checkpoint : undefined;
@@ -170,10 +159,10 @@ class AuditLog implements Audit {
       openSegment: this.#components.openSegment ?? openSegment,
       clock,
     });
+    this.#writes.goOn(this.#writer, chain);
     this.#scope = createScope(clock, (error) =>
       logger.error({ error: messageOf(error) }, 'audit log: a task failed'),
     );
-    this.#bytes = Buffer.allocUnsafeSlow(FIRST_BYTES);
     this.#isOpen = true;
     this.#isEnding = false;
     for (const note of notes) this.#tellFound(note);
@@ -190,20 +179,19 @@ class AuditLog implements Audit {
     if (this.#scope === undefined) return;
     const { clock, logger } = this.#components;
     await settledWithin(STOP_TIMEOUT_MS, this.#finish(), clock);
-    if (this.#waiting > 0) {
-      logger.error({ entries: this.#waiting }, 'audit log: entries could not be written');
+    if (this.#writes.waiting > 0) {
+      logger.error({ entries: this.#writes.waiting }, 'audit log: entries could not be written');
     }
     this.#isOpen = false;
     this.#health.reset();
     this.#scope.close();
     this.#scope = undefined;
     this.#feed.stop();
-    for (const { waiter } of this.#queue.splice(0)) waiter?.reject(this.#refusal());
-    this.#waiting = 0;
+    this.#writes.giveUp(() => this.#refusal());
   }
 
   healthy(): boolean {
-    return this.#isOpen && this.#health.failure === undefined && this.#waiting < QUEUE_MAX;
+    return this.#isOpen && this.#health.failure === undefined && this.#writes.waiting < QUEUE_MAX;
   }
 
   append(entry: AuditInit): Promise<number> {
@@ -211,15 +199,13 @@ class AuditLog implements Audit {
       if (!this.healthy()) return reject(this.#refusal());
       const at = this.#components.clock.now();
       const syncs = this.#init.sync === 'always';
-      this.#push({ content: bounded(entry), at, waiter: { resolve, reject }, syncs });
-      this.#appended += 1;
-      if (!syncs) this.#writeSoon();
+      this.#writes.append({ content: bounded(entry), at, waiter: { resolve, reject }, syncs });
     });
   }
 
   note(entry: AuditInit): void {
-    if (this.#isOpen && this.#waiting < QUEUE_MAX) {
-      this.#push({ content: bounded(entry), at: this.#components.clock.now() });
+    if (this.#isOpen && this.#writes.waiting < QUEUE_MAX) {
+      this.#writes.push({ content: bounded(entry), at: this.#components.clock.now() });
     } else this.#health.lost();
   }
 
@@ -271,117 +257,11 @@ class AuditLog implements Audit {
     return [this.#components.identity.did, ...(this.#init.formerly ?? [])];
   }
 
-  #push(item: Item): void {
-    this.#queue.push(item);
-    this.#waiting += 1;
-    this.#kick();
-  }
-
   #mark(mark: Pick<Item, 'seals' | 'syncs' | 'waiter'>): void {
-    this.#queue.push({ ...mark, at: this.#components.clock.now() });
-    this.#kick();
-  }
-
-  #kick(): void {
-    const isIdle =
-      this.#isOpen && this.#draining === undefined && this.#health.failure === undefined;
-    if (!isIdle || this.#queue.length === 0) return;
-    this.#draining = this.#drain();
-  }
-
-  /** Writes until nothing waits. Never rejects. */
-  async #drain(): Promise<void> {
-    try {
-      while (this.#queue.length > 0) {
-        // What else comes in this turn of the event loop goes into the same write.
-        await turn();
-        this.#hasWritten = false;
-        this.#isBusy = this.#appended >= BUSY_APPENDS;
-        this.#appended = 0;
-        if (this.#queue.length > 0) await this.#writeBatch();
-      }
-      this.#draining = undefined;
-    } catch (error) {
-      this.#draining = undefined;
-      this.#failed(error);
-    }
-  }
-
-  async #writeBatch(): Promise<void> {
-    const writer = this.#writer;
-    if (writer === undefined) throw new StarlingError('STARLING_STOPPED', 'it is not open');
-    this.#isWriting = true;
-    try {
-      if (writer.sizeBytes() >= this.#batches.segmentBytes) await writer.rotate();
-      await this.#writeTo(writer);
-    } finally {
-      this.#isWriting = false;
-    }
-  }
-
-  async #writeTo(writer: SegmentWriter): Promise<void> {
-    const batch = makeBatch(this.#queue, this.#chain, writer.sizeBytes(), this.#batches);
-    const items = this.#queue.splice(0, batch.count);
-    try {
-      if (batch.lines > 0) {
-        const sync = batch.syncs || batch.fills;
-        const bytes = this.#encoded(batch);
-        const isDone = !sync && writer.writeNow(bytes);
-        if (!isDone) await writer.write(bytes, { first: this.#chain.seq + 1, sync });
-      } else if (batch.syncs) await writer.sync();
-    } catch (error) {
-      this.#queue.unshift(...items);
-      throw error;
-    }
-    // Before those who waited go on: what they add next may be written at once.
-    this.#isWriting = false;
-    this.#waiting -= sizeOf(items);
-    this.#written(batch);
-  }
-
-  /**
-   * Who waits first in a turn of the event loop does not wait for its end: all that came with it, as the other calls of
-   * one packet, is written once what runs now is over; once a turn, so that others share a write. While many come in each
-   * turn they all share the one at its end: what is let go on in two parts is sent on in two parts, too.
-   */
-  #writeSoon(): void {
-    if (this.#hasWritten || this.#isWriting || this.#isBusy) return;
-    this.#hasWritten = true;
-    process.nextTick(() => {
-      this.#writeAtOnce();
-    });
-  }
-
-  /** Writes all that waits, where nothing has to be waited for. What can't be written so waits for the end of the turn. */
-  #writeAtOnce(): void {
-    const writer = this.#writer;
-    const isFree = this.#draining !== undefined && !this.#isWriting;
-    if (writer === undefined || !isFree || this.#health.failure !== undefined) return;
-    if (writer.sizeBytes() >= this.#batches.segmentBytes) return;
-    let batch: Batch;
-    try {
-      batch = makeBatch(this.#queue, this.#chain, writer.sizeBytes(), this.#batches);
-      if (batch.lines === 0 || batch.syncs || batch.fills) return;
-      if (!writer.writeNow(this.#encoded(batch))) return;
-    } catch (error) {
-      // The write at the end of the turn meets the same, and says so to those who wait.
-      this.#components.logger.debug({ error: messageOf(error) }, 'audit log: not written at once');
-      return;
-    }
-    this.#waiting -= sizeOf(this.#queue.splice(0, batch.count));
-    this.#written(batch);
-  }
-
-  /** The bytes of a batch, until those of the next: one batch is written at a time. */
-  #encoded({ text, sizeBytes }: Batch): Buffer {
-    if (this.#bytes.length < sizeBytes) this.#bytes = Buffer.allocUnsafeSlow(sizeBytes);
-    return this.#bytes.subarray(0, this.#bytes.write(text, 'utf8'));
+    this.#writes.mark({ ...mark, at: this.#components.clock.now() });
   }
 
   #written(batch: Batch): void {
-    this.#chain = batch.chain;
-    this.#health.recovered();
-    for (const { waiter, seq } of batch.seqs) waiter.resolve(seq);
     if (batch.lines > 0) {
       this.#feed.add(batch.entries, batch.lines);
       this.events.emit('entries', batch.lines);
@@ -417,30 +297,17 @@ class AuditLog implements Audit {
       await this.#writer?.sync();
       return true;
     } catch (error) {
-      this.#failed(error);
+      this.#writes.failed(error);
       return false;
     }
   }
 
-  /** Whoever waits is refused, and what it wanted is not in the log; notes are kept for later. */
-  #failed(error: unknown): void {
-    const refusal = this.#health.failed(error);
-    const kept: Item[] = [];
-    for (const item of this.#queue) {
-      if (item.waiter !== undefined) item.waiter.reject(refusal);
-      else if (item.content !== undefined && item.probes !== true) kept.push(item);
-    }
-    this.#waiting -= sizeOf(this.#queue) - sizeOf(kept);
-    this.#queue = kept;
-  }
-
   /** Tries the disk again, with an entry that tells of it. */
   #retry(): void {
-    if (this.#health.failure === undefined || this.#draining !== undefined) return;
+    if (this.#health.failure === undefined || this.#writes.isUnderWay) return;
     const what = { ability: 'audit/resumed', resource: 'audit:log' };
     const reason = `the log could not be written for ${this.#health.failingForS()} s`;
-    this.#ownNote({ what, reason }, { probes: true, syncs: true });
-    this.#draining = this.#drain();
+    this.#writes.tryAgain({ ...this.#ownItem({ what, reason }), probes: true, syncs: true });
   }
 
   #tellLost(): void {
@@ -460,10 +327,15 @@ class AuditLog implements Audit {
     });
   }
 
-  #ownNote(content: Pick<Content, 'what' | 'reason'>, how: Partial<Item> = {}): void {
+  #ownNote(content: Pick<Content, 'what' | 'reason'>): void {
+    this.#writes.push(this.#ownItem(content));
+  }
+
+  /** An entry by which the log tells of itself. */
+  #ownItem(content: Pick<Content, 'what' | 'reason'>): Item {
     const { clock, identity } = this.#components;
     const own: Content = { kind: 'log', who: identity.did, outcome: 'noted', ...content };
-    this.#push({ ...how, content: own, at: clock.now() });
+    return { content: own, at: clock.now() };
   }
 
   #removeOld(): Promise<void> {
@@ -501,7 +373,7 @@ class AuditLog implements Audit {
       await this.#removing;
       if (this.#health.failure !== undefined) this.#retry();
       else this.#mark({ seals: true, syncs: true });
-      await this.#draining;
+      await this.#writes.idle();
       this.#isOpen = false;
       await this.#publishing;
       await this.#writer?.close();
@@ -516,22 +388,11 @@ class AuditLog implements Audit {
     return this.#isOpen
       ? new StarlingError(
           'STARLING_AUDIT_UNAVAILABLE',
-          `the disk of the audit log can't keep up: ${this.#waiting} entries wait`,
+          `the disk of the audit log can't keep up: ${this.#writes.waiting} entries wait`,
           { hint: 'try again; if it lasts, look at the disk of the state folder' },
         )
       : new StarlingError('STARLING_AUDIT_UNAVAILABLE', 'the audit log is not open', {
           hint: 'start the node, or wait until it has started',
         });
   }
-}
-
-/** How much room items take: marks take none. */
-function sizeOf(items: readonly Item[]): number {
-  return items.filter(({ content }) => content !== undefined).length;
-}
-
-function turn(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve);
-  });
 }

@@ -1,7 +1,7 @@
 /** Looks into the past: newest first, segment by segment, so that recent things are found at once. */
-import { listSegments, readLinesBackward } from './folder.ts';
+import { listSegments, readLinesBackward } from './segments/folder.ts';
 import { readEntry } from './format.ts';
-import { placeBefore } from './seek.ts';
+import { placeBefore } from './segments/seek.ts';
 import type { AuditEntry, AuditFilter, AuditPage, AuditQuery } from './types.ts';
 
 /**

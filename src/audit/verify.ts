@@ -4,12 +4,12 @@
  */
 import type { Did } from '../core/index.ts';
 import { isSealed } from './checkpoint.ts';
-import { listSegments, readHead, readLines } from './folder.ts';
-import type { Head, Segment } from './folder.ts';
+import { listSegments, readHead, readLines } from './segments/folder.ts';
+import type { Head, Segment } from './segments/folder.ts';
 import { hashLine, readEntry } from './format.ts';
-import { BEGINNING, checkSegment } from './segment-check.ts';
-import type { ChainState, SegmentCheckInit, CheckedLine } from './segment-check.ts';
-import { floorOf } from './recover.ts';
+import { BEGINNING, checkSegment } from './segments/segment-check.ts';
+import type { ChainState, SegmentCheckInit, CheckedLine } from './segments/segment-check.ts';
+import { floorOf } from './segments/recover.ts';
 import type { AuditFinding, AuditVerdict, Checkpoint } from './types.ts';
 
 /** Entries between two checkpoints, at most, unless the log was made with another number. */

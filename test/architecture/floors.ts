@@ -70,6 +70,7 @@ export const FOLDERS: Readonly<Record<string, readonly (readonly string[])[]>> =
     ['servers'],
     ['*'],
   ],
+  audit: [['types.ts'], ['format.ts'], ['checkpoint.ts'], ['segments'], ['*']],
   mesh: [['types.ts', 'fingerprint.ts'], ['records'], ['tickets'], ['knocks'], ['*']],
   membership: [
     ['types.ts', 'aliases.ts'],

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { createAudit } from '../../src/audit/index.ts';
 import type { Audit, AuditLogInit, Checkpoint } from '../../src/audit/index.ts';
-import type { OpenSegment } from '../../src/audit/segment-file.ts';
+import type { OpenSegment } from '../../src/audit/segments/segment-file.ts';
 import { createHealth, silentLogger, systemClock } from '../../src/core/index.ts';
 import type { Clock, Health } from '../../src/core/index.ts';
 import type { FrequentSigner } from '../../src/identity/index.ts';

@@ -10,8 +10,8 @@ import { builtScript } from '../fixtures/built-script.ts';
 import { hashArguments, verifyLog } from '../../src/audit/index.ts';
 import { isSealed } from '../../src/audit/checkpoint.ts';
 import type { AuditEntry, AuditVerdict } from '../../src/audit/index.ts';
-import { openSegment } from '../../src/audit/segment-file.ts';
-import type { OpenSegment } from '../../src/audit/segment-file.ts';
+import { openSegment } from '../../src/audit/segments/segment-file.ts';
+import type { OpenSegment } from '../../src/audit/segments/segment-file.ts';
 import { createTestClock } from '../core/test-clock.ts';
 import {
   NODE,

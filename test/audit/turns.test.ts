@@ -1,8 +1,8 @@
 /** How many writes the entries of one turn of the event loop share. */
 import { describe, expect, it } from 'vitest';
 import { verifyLog } from '../../src/audit/index.ts';
-import { openSegment } from '../../src/audit/segment-file.ts';
-import type { OpenSegment } from '../../src/audit/segment-file.ts';
+import { openSegment } from '../../src/audit/segments/segment-file.ts';
+import type { OpenSegment } from '../../src/audit/segments/segment-file.ts';
 import { createTestClock } from '../core/test-clock.ts';
 import { NODE, decision, startAudit } from './arrange.ts';
 

@@ -2,7 +2,7 @@
  * The end of the log: appends to the newest segment and begins the next. A write that failed in the
  * middle is cut off before the next one, so that the file never holds half a line for long.
  */
-import type { Clock } from '../core/index.ts';
+import type { Clock } from '../../core/index.ts';
 import { segmentAt } from './folder.ts';
 import type { Segment } from './folder.ts';
 import { PromptWrites } from './prompt-writes.ts';

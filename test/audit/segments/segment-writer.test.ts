@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { createSegmentWriter } from '../../src/audit/segment-writer.ts';
-import { createTestClock } from '../core/test-clock.ts';
-import type { TestClock } from '../core/test-clock.ts';
-import type { SegmentFile } from '../../src/audit/segment-file.ts';
-import type { SegmentWriter } from '../../src/audit/segment-writer.ts';
+import { createSegmentWriter } from '../../../src/audit/segments/segment-writer.ts';
+import { createTestClock } from '../../core/test-clock.ts';
+import type { TestClock } from '../../core/test-clock.ts';
+import type { SegmentFile } from '../../../src/audit/segments/segment-file.ts';
+import type { SegmentWriter } from '../../../src/audit/segments/segment-writer.ts';
 
 /** A disk that keeps count of open files, and syncs when it can. */
 function countingDisk(): {

@@ -4,12 +4,12 @@
  * a gap that shows in every verification.
  */
 import { truncate, unlink } from 'node:fs/promises';
-import { isSealed } from './checkpoint.ts';
+import { isSealed } from '../checkpoint.ts';
 import { listSegments, readHead, readLines } from './folder.ts';
 import type { Head, Segment } from './folder.ts';
-import { GENESIS, hashLine, readEntry } from './format.ts';
+import { GENESIS, hashLine, readEntry } from '../format.ts';
 import type { SegmentEnd } from './segment-writer.ts';
-import type { Checkpoint } from './types.ts';
+import type { Checkpoint } from '../types.ts';
 
 /** Where a chain stands. */
 export interface ChainEnd {

@@ -1,10 +1,10 @@
 /** Makes queued entries into lines of the chain. Pure: nothing is written, so a batch may be redone. */
-import type { Signer } from '../identity/index.ts';
-import { sealLine } from './checkpoint.ts';
-import { hashLine, lineOf, placed } from './format.ts';
-import type { Content } from './format.ts';
+import type { Signer } from '../../identity/index.ts';
+import { sealLine } from '../checkpoint.ts';
+import { hashLine, lineOf, placed } from '../format.ts';
+import type { Content } from '../format.ts';
 import type { ChainEnd } from './recover.ts';
-import type { AuditEntry, Checkpoint } from './types.ts';
+import type { AuditEntry, Checkpoint } from '../types.ts';
 
 /** Whoever waits for an item. */
 export interface Waiter {

@@ -3,10 +3,10 @@
  * and says where. Around a link that does not hold it looks for the line that is meant: found
  * elsewhere, lines were reordered; not found, one was edited or is missing.
  */
-import type { Did } from '../core/index.ts';
-import { isSealed } from './checkpoint.ts';
-import { GENESIS } from './format.ts';
-import type { AuditEntry, AuditFinding, Checkpoint } from './types.ts';
+import type { Did } from '../../core/index.ts';
+import { isSealed } from '../checkpoint.ts';
+import { GENESIS } from '../format.ts';
+import type { AuditEntry, AuditFinding, Checkpoint } from '../types.ts';
 
 /** One line, read. */
 export interface CheckedLine {

@@ -2,7 +2,7 @@
 import { open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { unreadable } from './folder.ts';
-import { readEntry } from './format.ts';
+import { readEntry } from '../format.ts';
 
 /** A look at one place reads so much: room for a piece of a line, and a whole one behind it. */
 const LOOK_BYTES = 64 * 1024;

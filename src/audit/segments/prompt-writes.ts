@@ -3,7 +3,7 @@
  * this way, and several times that by a thread of the pool and back. Where the thread might have to wait for the disk
  * nothing is written here.
  */
-import type { Clock } from '../core/index.ts';
+import type { Clock } from '../../core/index.ts';
 import { processorWaitMs } from './processor-wait.ts';
 import type { SegmentFile } from './segment-file.ts';
 

@@ -2,9 +2,9 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { placeBefore } from '../../src/audit/seek.ts';
-import { seededNumbers } from '../../sim/seeded-random.ts';
-import { temporaryFolder } from './arrange.ts';
+import { placeBefore } from '../../../src/audit/segments/seek.ts';
+import { seededNumbers } from '../../../sim/seeded-random.ts';
+import { temporaryFolder } from '../arrange.ts';
 
 /** What may be read in vain: a piece that is read at once, and a line. */
 const VAIN_BYTES = 384 * 1024;

@@ -3,10 +3,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { processorWaitMs } from '../../src/audit/processor-wait.ts';
-import { PromptWrites } from '../../src/audit/prompt-writes.ts';
-import type { SegmentFile } from '../../src/audit/segment-file.ts';
-import { createTestClock } from '../core/test-clock.ts';
+import { processorWaitMs } from '../../../src/audit/segments/processor-wait.ts';
+import { PromptWrites } from '../../../src/audit/segments/prompt-writes.ts';
+import type { SegmentFile } from '../../../src/audit/segments/segment-file.ts';
+import { createTestClock } from '../../core/test-clock.ts';
 
 const LINE = Buffer.from('{}\n');
 

@@ -4,9 +4,9 @@
  */
 import { open, readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { StarlingError, messageOf, writeFileAtomic } from '../core/index.ts';
-import { LINE_BYTES_MAX, isCheckpoint } from './format.ts';
-import type { Checkpoint } from './types.ts';
+import { StarlingError, messageOf, writeFileAtomic } from '../../core/index.ts';
+import { LINE_BYTES_MAX, isCheckpoint } from '../format.ts';
+import type { Checkpoint } from '../types.ts';
 
 const SEGMENT = /^(\d{16})\.jsonl$/;
 const HEAD = 'head.json';

@@ -1,12 +1,12 @@
 /** Removes whole segments whose time is over, after signing where the chain stood at their end. */
 import { unlink } from 'node:fs/promises';
-import type { Signer } from '../identity/index.ts';
-import { sealLine } from './checkpoint.ts';
+import type { Signer } from '../../identity/index.ts';
+import { sealLine } from '../checkpoint.ts';
 import { listSegments, readLines } from './folder.ts';
 import type { Segment } from './folder.ts';
-import { readEntry } from './format.ts';
+import { readEntry } from '../format.ts';
 import type { HeadKeeper } from './head-keeper.ts';
-import type { AuditEntry } from './types.ts';
+import type { AuditEntry } from '../types.ts';
 
 /** Whole segments, oldest first, and up to which entry. */
 export interface Removed {

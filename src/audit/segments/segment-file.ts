@@ -2,7 +2,7 @@
 import { constants, writeSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { syncFolder } from '../core/index.ts';
+import { syncFolder } from '../../core/index.ts';
 
 /** A file that is written at positions. */
 export interface SegmentFile {
