@@ -3,7 +3,7 @@
  * rights are given and taken back. Records are on disk before they count, and before what they permit is taken.
  */
 import { StarlingError, messageOf } from '../core/index.ts';
-import type { Clock, Did, Logger, PeerId } from '../core/index.ts';
+import type { Clock, Did, Logger, PeerId, Random } from '../core/index.ts';
 import { issueGrant } from '../grants/index.ts';
 import type { Grant, SuccessionView } from '../grants/index.ts';
 import type { Signer } from '../identity/index.ts';
@@ -11,7 +11,7 @@ import type { Network } from '../network/index.ts';
 import type { Table } from '../store/index.ts';
 import { capabilitiesFor, signCreation, signCut, signReplicas } from './access/access-records.ts';
 import type { BoardReplicas, CreationInit, Cuts } from './access/access-records.ts';
-import { readAccess, writeAccess } from './access/access-store.ts';
+import { AccessWriter, readAccess } from './access/access-store.ts';
 import { BoardAccess } from './access/board-access.ts';
 import { boardIdOf, creatorIn, isBoardId, nameIn } from './board-id.ts';
 import type { OpenBoard } from './board/board.ts';
@@ -25,6 +25,7 @@ export interface ClosedBoardsComponents {
   readonly signer?: Signer | undefined;
   readonly successions?: SuccessionView | undefined;
   readonly clock: Clock;
+  readonly random: Random;
   readonly logger: Logger;
   readonly network: Pick<Network, 'report'>;
   didOf(peer: PeerId): Did;
@@ -41,9 +42,11 @@ export interface ClosedBoardsComponents {
 export class ClosedBoards {
   readonly #components: ClosedBoardsComponents;
   readonly #access = new Map<string, BoardAccess>();
+  readonly #writer: AccessWriter;
 
   constructor(components: ClosedBoardsComponents) {
     this.#components = components;
+    this.#writer = new AccessWriter(components);
   }
 
   /** Reads the records that are on disk. */
@@ -61,6 +64,7 @@ export class ClosedBoards {
   }
 
   clear(): void {
+    this.#writer.stop();
     this.#access.clear();
   }
 
@@ -113,7 +117,7 @@ export class ClosedBoards {
 
   /** Keeps what of `texts` counts. @throws what the disk says */
   async learn(id: string, texts: readonly string[], peer?: PeerId): Promise<void> {
-    const { self, table, network } = this.#components;
+    const { self, network } = this.#components;
     const known = this.#access.get(id);
     const access = known ?? new BoardAccess(id, this.#components.successions);
     const { records, forged } = access.fit(texts);
@@ -123,8 +127,7 @@ export class ClosedBoards {
       access.keep(records);
       if (!access.mayRead(self) || !this.#components.hasRoomFor(id)) return;
     }
-    await writeAccess(
-      table,
+    await this.#writer.write(
       id,
       records.map(({ jws }) => jws),
     );
@@ -209,7 +212,7 @@ export class ClosedBoards {
     const texts = this.#sign(signer, grants, { cuts, changes });
     access.hold(cuts);
     try {
-      await writeAccess(this.#components.table, id, texts);
+      await this.#writer.write(id, texts);
       access.keep(access.fit(texts).records);
     } finally {
       access.release(cuts);

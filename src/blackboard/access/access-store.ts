@@ -3,6 +3,8 @@
  * no board has. On disk first: what a node has judged by once, the node judges by after a crash.
  */
 import { hash } from 'node:crypto';
+import { backoffMs } from '../../core/index.ts';
+import type { Clock, Random } from '../../core/index.ts';
 import type { Table } from '../../store/index.ts';
 
 const PREFIX = '!access/';
@@ -19,15 +21,72 @@ export async function readAccess(table: Table): Promise<ReadonlyMap<string, read
   return boards;
 }
 
-/** Resolves once the records are durable, all or none. */
-export function writeAccess(
-  table: Table,
-  board: string,
-  records: readonly string[],
-): Promise<void> {
-  return table.batch(
-    records.map((jws) => {
+/** How long after a write that failed its rows are taken off the disk, which may have them. */
+const RETRY = { baseMs: 1000, capMs: 30_000 } as const;
+
+/** Writes records, one write at a time: what the disk refused must not count after the next start. */
+export class AccessWriter {
+  readonly #table: Table;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  /** Rows of writes that failed, which the disk may have all the same, until the next write takes them out. */
+  readonly #doubtful = new Set<string>();
+  #last: Promise<unknown> = Promise.resolve();
+  #failures = 0;
+  #cancelRetry: () => void = () => undefined;
+
+  constructor({ table, clock, random }: { table: Table; clock: Clock; random: Random }) {
+    this.#table = table;
+    this.#clock = clock;
+    this.#random = random;
+  }
+
+  /** Resolves once the records are durable, all or none. @throws what the disk says */
+  write(board: string, records: readonly string[]): Promise<void> {
+    const rows = records.map((jws) => {
       return { key: `${PREFIX}${board}/${hash('sha256', jws)}`, value: Buffer.from(jws) };
-    }),
-  );
+    });
+    return this.#inTurn(() => this.#batch(rows));
+  }
+
+  /** Tries nothing again. */
+  stop(): void {
+    this.#cancelRetry();
+    this.#doubtful.clear();
+    this.#failures = 0;
+  }
+
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const running = this.#last.then(work);
+    this.#last = running.catch(() => undefined);
+    return running;
+  }
+
+  async #batch(
+    rows: readonly { readonly key: string; readonly value: Uint8Array }[],
+  ): Promise<void> {
+    const keys = new Set(rows.map(({ key }) => key));
+    const gone = [...this.#doubtful].filter((key) => !keys.has(key));
+    if (rows.length + gone.length === 0) return;
+    try {
+      await this.#table.batch([...rows, ...gone.map((key) => ({ key }))]);
+    } catch (error) {
+      for (const key of keys) this.#doubtful.add(key);
+      this.#retryLater();
+      throw error;
+    }
+    for (const key of [...gone, ...keys]) this.#doubtful.delete(key);
+    this.#failures = 0;
+    this.#cancelRetry();
+  }
+
+  #retryLater(): void {
+    this.#cancelRetry();
+    const delayMs = backoffMs(this.#failures, RETRY, this.#random);
+    this.#failures += 1;
+    this.#cancelRetry = this.#clock.schedule(delayMs, () => {
+      // Where the disk refuses again there is another try.
+      this.#inTurn(() => this.#batch([])).catch(() => undefined);
+    });
+  }
 }

@@ -12,7 +12,7 @@ import { verifySignature } from '../../../src/identity/index.ts';
 import { createMessageStream } from '../../../src/network/index.ts';
 import type { MessageStream } from '../../../src/network/index.ts';
 import type { FrequentSigner } from '../../../src/identity/index.ts';
-import { calm } from '../hub.ts';
+import { calm, createHub } from '../hub.ts';
 import { keysOf } from '../keys.ts';
 import { makeDocument, makeMember, makeMesh } from '../support.ts';
 import type { Member, Mesh } from '../support.ts';
@@ -138,6 +138,29 @@ describe('a board in a private mesh', () => {
       new Set(await Promise.all(NAMES.map(async (name) => (await board(name)).digest()))).size,
     ).toBe(1);
     expect(mesh.hub.reported).toEqual([]);
+  });
+
+  it('knows nothing after a start of a right that the disk refused to keep, though the disk has it', async () => {
+    await withPlan();
+    await settle();
+    const { table } = member('ann');
+    Object.assign(table, { failures: 1, keepsFailed: true });
+    const given = (await board('ann')).grant({ to: didOf('bob'), ability: 'read' });
+    expect(await codeOf(given)).not.toBe('fine');
+    // The disk is asked again by itself, and once more where it refuses that.
+    table.failures = 1;
+    mesh.clock.advance(3000);
+    await calm();
+    mesh.clock.advance(30_000);
+    await calm();
+    const again = makeMember(createHub(), 'ann', { clock: mesh.clock, table, keys: KEYS });
+    await again.blackboard.start();
+    const plan = await again.blackboard.board('plan');
+    expect([plan.may(didOf('ann'), 'admin'), plan.may(didOf('bob'), 'read')]).toEqual([
+      true,
+      false,
+    ]);
+    await again.blackboard.stop();
   });
 
   it('refuses whole what a hostile writer sends outside of its prefix, as somebody else, or without any right, and scores it', async () => {
