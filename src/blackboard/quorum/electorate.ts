@@ -75,7 +75,10 @@ export class Electorate {
     this.#components = components;
   }
 
-  /** The set that this node goes by. */
+  /**
+   * The set that this node goes by. Of a board that is not here any more, because the node stops while something is
+   * under way, that has nobody: no question is asked then, and whoever waits is told that nobody answers.
+   */
   async setOf(id: string): Promise<ReplicaSet> {
     const board = this.#components.find(id);
     const first = firstSet(board?.first ?? [], board?.disks);

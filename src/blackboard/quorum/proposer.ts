@@ -182,7 +182,7 @@ class RoundProposer implements Proposer {
     { round, failures }: { readonly round: Round; readonly failures: Failures },
   ): Promise<RoundEnd | undefined> {
     const voters = votersOf(set);
-    // Nobody is there to end the wait.
+    // The board was closed meanwhile, as the node stops: nobody is there to end the wait.
     if (voters.length === 0) return Promise.resolve(undefined);
     return new Promise((resolve, reject) => {
       const askAll = (): void => {
@@ -253,7 +253,10 @@ export function noQuorum(
   }
   return new StarlingError(
     'STARLING_NO_QUORUM',
-    `too few of the ${set.voters.length} replicas of the board answer for '${cell.key}'; nothing has changed`,
+    // A board has replicas as long as it is here: see `Electorate.setOf`.
+    set.voters.length === 0
+      ? `the board of '${cell.key}' is not here any more, as this node stops; nothing has changed`
+      : `too few of the ${set.voters.length} replicas of the board answer for '${cell.key}'; nothing has changed`,
     { hint: 'see who is away: starling peers; then try again', data: { key: cell.key } },
   );
 }

@@ -138,7 +138,7 @@ class MajorityReader implements Reader {
     const kept = own?.kept?.accepted;
     const looking = beginLook(groupsOf(set), kept);
     let left = voters.length;
-    // Nobody is there to end the wait.
+    // The board was closed meanwhile, as the node stops: nobody is there to end the wait.
     if (left === 0) return Promise.resolve(undefined);
     return new Promise((resolve, reject) => {
       const hear = (voter: Voter, one: Shown | Trouble | undefined): void => {

@@ -280,6 +280,28 @@ describe('a strong board', () => {
     expect(await ask('ann', 'k', { t: 'get' })).toMatchObject({ value: 'new', version: 2 });
   });
 
+  it('ends what it is asked for as its node stops, in whichever turn that is, and says that nobody answers there', async () => {
+    await withJobs();
+    await driven((await board('ann')).set('k', 1));
+    const told = new Map<string, string>();
+    for (let turns = 0; turns < 12; turns += 1) {
+      const jobs = await board('ann');
+      const note = (error: Error & { readonly code?: string }): void =>
+        void told.set(error.code ?? '', error.message);
+      const asked = [
+        jobs.strong('k', { request: { t: 'get' } }).catch(note),
+        jobs.strong('k', { request: { t: 'set', value: turns } }).catch(note),
+      ];
+      await calm(turns);
+      await restart('ann');
+      await driven(Promise.all(asked));
+    }
+    expect([...told.keys()].toSorted()).toEqual(['STARLING_NO_QUORUM', 'STARLING_OUTCOME_UNKNOWN']);
+    // The boards of a node that stops are not here any more, nor who keeps them.
+    expect(told.get('STARLING_NO_QUORUM')).toContain('as this node stops');
+    expect(await ask('bob', 'k', { t: 'get' })).toMatchObject({ ok: true });
+  });
+
   it('counts no answer of a replica whose disk refuses', async () => {
     await withJobs();
     member('bob').strong.failures = 1000;
