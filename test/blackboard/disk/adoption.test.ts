@@ -26,6 +26,7 @@ const access: LaneAccess = {
   hasCuts: false,
   limitOf: () => Number.POSITIVE_INFINITY,
   mayWriteIn: () => true,
+  mayWriteSome: () => true,
   mayAdopt: ({ did }) => did === ADMIN,
 };
 
