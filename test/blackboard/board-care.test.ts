@@ -177,7 +177,7 @@ describe('a client that goes to another node', () => {
       value: 'written',
       clock: { 'did:key:A': 1, 'did:key:B': 1 },
     });
-    await expect(near.reach('b2.nonsense')).rejects.toMatchObject({ code: 'STARLING_USAGE' });
+    await expect(near.reach('b3.nonsense')).rejects.toMatchObject({ code: 'STARLING_USAGE' });
     await expect(near.reach('')).rejects.toMatchObject({ code: 'STARLING_USAGE' });
   });
 });

@@ -29,6 +29,8 @@ export interface Hub {
   losesFrame: (kind: string) => boolean;
   /** False: no stream of this protocol can be opened. */
   opens: (protocol: string) => boolean;
+  /** Sees each chunk that is written to a stream. */
+  seesChunk: (way: Way, chunk: Uint8Array) => void;
   /** Loses the next chunk that `from` writes to `to` on a stream of this protocol; says how many were lost. */
   loseNext(from: PeerId, to: PeerId, protocol: string): { readonly count: number };
   /** Every stream that was opened. */
@@ -37,6 +39,13 @@ export interface Hub {
   readonly reported: { readonly by: PeerId; readonly peer: PeerId; readonly what: Misconduct }[];
   /** Bytes that went over streams, and messages by gossip. */
   readonly traffic: { streamBytes: number; gossip: number };
+}
+
+/** Who writes to whom, and by which protocol the stream was opened, which whoever opened it knows. */
+export interface Way {
+  readonly from: PeerId;
+  readonly to: PeerId;
+  readonly protocol: string;
 }
 
 const HIGH_WATER_BYTES = 512 * 1024;
@@ -80,6 +89,7 @@ export function createHub(): Hub {
     passes: () => true,
     losesFrame: () => false,
     opens: () => true,
+    seesChunk: () => undefined,
     loseNext: (from, to, protocol) => {
       const lost = { count: 0 };
       for (const stream of node(from).links.get(to) ?? []) {
@@ -264,6 +274,8 @@ class HubStream implements PeerStream {
     this.#hub.traffic.streamBytes += chunk.length;
     this.queuedBytes += chunk.length;
     const copy = new Uint8Array(chunk);
+    const { peer: to, protocol } = this;
+    this.#hub.seesChunk({ from: this.other?.peer ?? to, to, protocol }, copy);
     setImmediate(() => {
       this.queuedBytes -= copy.length;
       if (this.queuedBytes === 0) for (const { resolve } of this.#drainWaiters.splice(0)) resolve();

@@ -31,6 +31,8 @@ export interface LaneAccess {
   limitOf(lane: LaneId): number;
   /** Whether its writer may, or might when the lane was written, write the key. */
   mayWriteIn(lane: LaneId, key: string): boolean;
+  /** Whether somebody may write any key now. */
+  mayWriteSome(did: Did): boolean;
   /** Whether its writer may, or might when the lane was written, let it stand for lanes of others. */
   mayAdopt(lane: LaneId): boolean;
 }

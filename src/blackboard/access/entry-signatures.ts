@@ -6,7 +6,7 @@
 import { hash } from 'node:crypto';
 import { encode } from 'cborg';
 import type { Did } from '../../core/index.ts';
-import { numbersOf, rawAdopted } from '../lanes/lane-format.ts';
+import { numbersOf, ownedNumbersOf } from '../lanes/lane-format.ts';
 import type { Head, Write } from '../lanes/lane-format.ts';
 import type { LaneId } from '../lanes/lane.ts';
 
@@ -95,6 +95,6 @@ function signedBy(
 function headBytes(board: string, { did, client, gen }: LaneId, head: Head): Uint8Array {
   const { base, replaces, after, adopts } = head;
   const [old, seen] = [replaces.flatMap(numbersOf), after.flatMap(numbersOf)];
-  const more = adopts.length === 0 ? [] : [rawAdopted(adopts)];
+  const more = adopts.length === 0 ? [] : [ownedNumbersOf(adopts)];
   return encode([LANE, board, did, client, gen, base, old, seen, ...more]);
 }

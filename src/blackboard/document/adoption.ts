@@ -7,7 +7,7 @@
 import type { Did } from '../../core/index.ts';
 import type { LaneAccess } from '../access/board-access.ts';
 import { PLACES_MAX } from '../lanes/lane-format.ts';
-import type { AdoptedPlace, RawWrite, Write } from '../lanes/lane-format.ts';
+import type { OwnedPlace, RawWrite, Write } from '../lanes/lane-format.ts';
 import { clockOf, fillLane, laneHead, laneName, placeOf, rawIn, writesOf } from '../lanes/lane.ts';
 import type { Lane, LaneId } from '../lanes/lane.ts';
 import { planRenewal } from './lane-renewal.ts';
@@ -70,16 +70,16 @@ function carried(raw: RawWrite, author: Did): RawWrite {
 export class AdoptedLanes {
   readonly #access: LaneAccess | undefined;
   /** By lane that adopts. */
-  readonly #byAdopter = new Map<Lane, readonly AdoptedPlace[]>();
+  readonly #byAdopter = new Map<Lane, readonly OwnedPlace[]>();
   /** The furthest clocks, by name of the lane; undefined until somebody asks. */
-  #clocks: Map<string, AdoptedPlace> | undefined;
+  #clocks: Map<string, OwnedPlace> | undefined;
 
   constructor(access?: LaneAccess) {
     this.#access = access;
   }
 
   /** A lane stands for others now, if its owner may adopt. */
-  add(lane: Lane): readonly AdoptedPlace[] {
+  add(lane: Lane): readonly OwnedPlace[] {
     const adopts = laneHead(lane)?.adopts ?? [];
     // On an open board nobody administers: there a lane stands for those of its own writer alone.
     if (adopts.length === 0 || this.#access?.mayAdopt(lane) !== true) return [];
@@ -98,7 +98,7 @@ export class AdoptedLanes {
   }
 
   /** The lanes that others stand for. */
-  get all(): Iterable<AdoptedPlace> {
+  get all(): Iterable<OwnedPlace> {
     return this.#places.values();
   }
 
@@ -106,9 +106,9 @@ export class AdoptedLanes {
     return this.#byAdopter.size === 0;
   }
 
-  get #places(): ReadonlyMap<string, AdoptedPlace> {
+  get #places(): ReadonlyMap<string, OwnedPlace> {
     if (this.#clocks !== undefined) return this.#clocks;
-    const clocks = new Map<string, AdoptedPlace>();
+    const clocks = new Map<string, OwnedPlace>();
     for (const place of [...this.#byAdopter.values()].flat()) {
       const name = laneName(place);
       if ((clocks.get(name)?.clock ?? 0) < place.clock) clocks.set(name, place);

@@ -3,7 +3,7 @@ import type { Did, Json } from '../../core/index.ts';
 import type { LaneAccess } from '../access/board-access.ts';
 import type { EntrySignatures } from '../access/entry-signatures.ts';
 import type { EarlyView } from './early-parts.ts';
-import type { Place } from '../lanes/lane-format.ts';
+import type { OwnedPlace, Place, SeenPlace } from '../lanes/lane-format.ts';
 import type { BoardLimits } from '../limits.ts';
 import type { Stamp } from '../lanes/stamp.ts';
 import type { BoardChange, BoardEntry, PastLine, Tombstone } from '../types.ts';
@@ -77,9 +77,12 @@ export interface BoardDocument {
   /** The deletion of a key. */
   tombstone(key: string): Tombstone | undefined;
   /** How far each lane was seen. */
-  seen(): readonly Place[];
-  /** Whether all of `places` was seen, or what stands for it. */
-  covers(places: readonly Place[]): boolean;
+  seen(): readonly OwnedPlace[];
+  /**
+   * Whether all of `places` was seen, or what stands for it. A lane that is not here counts as seen only where it says
+   * whose it is, and nothing of it can come any more, since its owner has lost the right.
+   */
+  covers(places: readonly SeenPlace[]): boolean;
   /** How many changes were seen, about. */
   readonly changes: number;
   /** How many writes of each writer were seen. */

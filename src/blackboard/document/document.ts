@@ -18,7 +18,7 @@ import type {
 import type { EarlyView } from './early-parts.ts';
 import { newestWrites } from '../lanes/inspect-update.ts';
 import { writeOf } from '../lanes/lane-format.ts';
-import type { Place } from '../lanes/lane-format.ts';
+import type { OwnedPlace, Place, SeenPlace } from '../lanes/lane-format.ts';
 import { LaneMerge } from './lane-merge.ts';
 import type { Merged } from './lane-merge.ts';
 import { allPieces, piecesAfter } from './lane-pieces.ts';
@@ -203,11 +203,16 @@ class LaneDocument implements BoardDocument {
     return Object.fromEntries(this.#winners.counts);
   }
 
-  seen(): readonly Place[] {
-    return [...this.#lanes.places()].map(({ client, gen, clock }) => ({ client, gen, clock }));
+  seen(): readonly OwnedPlace[] {
+    return [...this.#lanes.places()].map(({ did, client, gen, clock }) => ({
+      did,
+      client,
+      gen,
+      clock,
+    }));
   }
 
-  covers(places: readonly Place[]): boolean {
+  covers(places: readonly SeenPlace[]): boolean {
     return this.#lanes.covers(places);
   }
 

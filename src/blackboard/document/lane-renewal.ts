@@ -5,7 +5,7 @@
  */
 import type { Did } from '../../core/index.ts';
 import { PLACES_MAX } from '../lanes/lane-format.ts';
-import type { AdoptedPlace, Place, RawWrite, Write } from '../lanes/lane-format.ts';
+import type { OwnedPlace, Place, RawWrite, Write } from '../lanes/lane-format.ts';
 import { clockOf, fillLane, laneHead, laneName, placeOf, rawIn, writesOf } from '../lanes/lane.ts';
 import type { Lane, LaneId } from '../lanes/lane.ts';
 import type { LanePart, Making, Source } from '../lanes/update.ts';
@@ -124,8 +124,8 @@ export function replaces(of: Lane, { client, gen, clock }: Place): boolean {
 }
 
 /** What lanes stand for of others', without what an owner who returned has taken back. */
-function adoptedStill(own: readonly Lane[], all: readonly Lane[]): readonly AdoptedPlace[] {
-  const adopts = new Map<string, AdoptedPlace>();
+function adoptedStill(own: readonly Lane[], all: readonly Lane[]): readonly OwnedPlace[] {
+  const adopts = new Map<string, OwnedPlace>();
   for (const place of own.flatMap((lane) => laneHead(lane)?.adopts ?? [])) {
     if ((adopts.get(laneName(place))?.clock ?? 0) < place.clock) adopts.set(laneName(place), place);
   }

@@ -1,14 +1,14 @@
 /** The lanes of one board, and which of them are not needed any more because another stands for them. */
 import type { Did } from '../../core/index.ts';
 import type { LaneAccess } from '../access/board-access.ts';
-import type { AdoptedPlace, Place } from '../lanes/lane-format.ts';
+import type { OwnedPlace, Place, SeenPlace } from '../lanes/lane-format.ts';
 import { AdoptedLanes } from './adoption.ts';
 import { replaces } from './lane-renewal.ts';
 import { clockOf, laneHead, laneName } from '../lanes/lane.ts';
 import type { Lane, LaneId } from '../lanes/lane.ts';
 
 /** How far a lane was seen. */
-export interface NamedPlace extends AdoptedPlace {
+export interface NamedPlace extends OwnedPlace {
   readonly name: string;
 }
 
@@ -112,18 +112,24 @@ export class LaneSet {
     return false;
   }
 
-  /**
-   * Whether all of `places` was seen, or what stands for it. Where something was cut off, what somebody had seen may never
-   * come: there a lane that is not here counts as seen.
-   */
-  covers(places: readonly Place[]): boolean {
+  /** Whether all of `places` was seen, or what stands for it, or can't come any more: see `BoardDocument.covers`. */
+  covers(places: readonly SeenPlace[]): boolean {
+    return this.#covers(places, (place) => place.did !== undefined && !this.#mayCome(place));
+  }
+
+  /** Whether a lane that is not here counts by the rights of now. */
+  #mayCome({ did, client, gen }: OwnedPlace): boolean {
+    if (this.#access === undefined) return true;
+    return this.#access.limitOf({ did, client, gen }) > 0 && this.#access.mayWriteSome(did);
+  }
+
+  #covers<T extends Place>(places: readonly T[], mayMiss: (place: T) => boolean): boolean {
     if (places.length === 0) return true;
     const lanes = new Map<string, Lane>();
     for (const lane of this.#lanes.values()) lanes.set(`${lane.client} ${lane.gen}`, lane);
-    const hasCuts = this.#access?.hasCuts === true;
     return places.every((place) => {
       const lane = lanes.get(`${place.client} ${place.gen}`);
-      if (lane === undefined) return hasCuts || this.#isStoodFor(place);
+      if (lane === undefined) return this.#isStoodFor(place) || mayMiss(place);
       const limit = this.#access?.limitOf(lane) ?? Number.POSITIVE_INFINITY;
       return clockOf(lane) >= Math.min(place.clock, limit) || this.#isStoodFor(place);
     });
@@ -133,11 +139,14 @@ export class LaneSet {
   settle(): readonly Lane[] {
     const dropped: Lane[] = [];
     let hasChanged = this.#pending.size > 0;
+    // What the owner of a lane had seen does not say whose it is, and may never come where something was cut off.
+    const mayMiss = (): boolean => this.#access?.hasCuts === true;
     while (hasChanged) {
       hasChanged = false;
       for (const lane of this.#pending) {
         const head = laneHead(lane);
-        if (head === undefined || clockOf(lane) < head.base || !this.covers(head.after)) continue;
+        if (head === undefined || clockOf(lane) < head.base || !this.#covers(head.after, mayMiss))
+          continue;
         lane.isEffective = true;
         this.#pending.delete(lane);
         hasChanged = true;

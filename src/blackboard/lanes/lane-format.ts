@@ -42,10 +42,13 @@ export interface Place {
   readonly clock: number;
 }
 
-/** How far the lane of another writer was seen. */
-export interface AdoptedPlace extends Place {
+/** How far the lane of a writer was seen, and whose it is. */
+export interface OwnedPlace extends Place {
   readonly did: Did;
 }
+
+/** How far a lane was seen, and maybe whose it is. */
+export type SeenPlace = OwnedPlace | (Place & { readonly did?: undefined });
 
 /** What a lane begins with. */
 export interface Head {
@@ -56,7 +59,7 @@ export interface Head {
   /** What its owner had seen of others' lanes: nothing is replaced where less was seen. */
   readonly after: readonly Place[];
   /** Lanes of other writers, up to these clocks, whose entries it carries; see `document/adoption.ts`. */
-  readonly adopts: readonly AdoptedPlace[];
+  readonly adopts: readonly OwnedPlace[];
   /** Its owner's signature, base64url; see `entry-signatures.ts`. */
   readonly sig?: string | undefined;
 }
@@ -145,7 +148,7 @@ export function isWrite(value: Json): boolean {
 /** A head as it is put into the document. */
 export function rawHead({ base, replaces, after, adopts, sig }: Head): RawHead {
   const places = { b: base, r: replaces.flatMap(numbersOf), a: after.flatMap(numbersOf) };
-  const head = adopts.length === 0 ? places : { ...places, x: rawAdopted(adopts) };
+  const head = adopts.length === 0 ? places : { ...places, x: ownedNumbersOf(adopts) };
   return sig === undefined ? head : { ...head, g: sig };
 }
 
@@ -156,7 +159,7 @@ export function headOf(value: unknown): Head | undefined {
   const replaces = placesOf(raw['r']);
   const after = placesOf(raw['a']);
   if (replaces === undefined || after === undefined) return undefined;
-  const adopts = adoptedOf(raw['x']);
+  const adopts = raw['x'] === undefined ? [] : ownedPlacesOf(raw['x']);
   if (adopts === undefined) return undefined;
   const { g } = raw;
   if (g === undefined) return { base: raw['b'], replaces, after, adopts };
@@ -180,17 +183,17 @@ export function placesOf(value: unknown): readonly Place[] | undefined {
   return places;
 }
 
-/** Adopted places as a row, as a head and its signature have them. */
-export function rawAdopted(places: readonly AdoptedPlace[]): (number | string)[] {
+/** Places and whose they are as a row, as a head and its signature have those that it adopts. */
+export function ownedNumbersOf(places: readonly OwnedPlace[]): (number | string)[] {
   return places.flatMap((place) => [place.did, ...numbersOf(place)]);
 }
 
-function adoptedOf(value: unknown): readonly AdoptedPlace[] | undefined {
-  if (value === undefined) return [];
+/** Reads places and whose they are from a row; undefined when they are none. */
+export function ownedPlacesOf(value: unknown): readonly OwnedPlace[] | undefined {
   if (!Array.isArray(value) || value.length > PLACES_MAX * 4 || value.length % 4 !== 0) {
     return undefined;
   }
-  const places: AdoptedPlace[] = [];
+  const places: OwnedPlace[] = [];
   for (let at = 0; at < value.length; at += 4) {
     const did: unknown = value[at];
     const [place] = placesOf(value.slice(at + 1, at + 4)) ?? [];

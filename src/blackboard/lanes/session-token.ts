@@ -4,19 +4,19 @@
  * the client's reads and writes in order, whichever replicas the client used before.
  */
 import { StarlingError, printable } from '../../core/index.ts';
-import { numbersOf, placesOf } from './lane-format.ts';
-import type { Place } from './lane-format.ts';
+import { ownedNumbersOf, ownedPlacesOf } from './lane-format.ts';
+import type { OwnedPlace } from './lane-format.ts';
 
-const HEAD = 'b2.';
+const HEAD = 'b3.';
 const CHARS_MAX = 128 * 1024;
 
 /** The token of a replica that has seen `seen`. */
-export function writeToken(seen: readonly Place[]): string {
-  return `${HEAD}${Buffer.from(JSON.stringify(seen.flatMap(numbersOf))).toString('base64url')}`;
+export function writeToken(seen: readonly OwnedPlace[]): string {
+  return `${HEAD}${Buffer.from(JSON.stringify(ownedNumbersOf(seen))).toString('base64url')}`;
 }
 
 /** What a token says was seen. @throws STARLING_USAGE when it is none */
-export function readToken(token: string): readonly Place[] {
+export function readToken(token: string): readonly OwnedPlace[] {
   const seen = token.startsWith(HEAD) && token.length <= CHARS_MAX ? seenOf(token) : undefined;
   if (seen !== undefined) return seen;
   throw new StarlingError(
@@ -28,9 +28,9 @@ export function readToken(token: string): readonly Place[] {
   );
 }
 
-function seenOf(token: string): readonly Place[] | undefined {
+function seenOf(token: string): readonly OwnedPlace[] | undefined {
   try {
-    return placesOf(JSON.parse(Buffer.from(token.slice(HEAD.length), 'base64url').toString()));
+    return ownedPlacesOf(JSON.parse(Buffer.from(token.slice(HEAD.length), 'base64url').toString()));
   } catch {
     // Whatever is wrong with it, it is no token.
     return undefined;

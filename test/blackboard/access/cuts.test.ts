@@ -307,3 +307,26 @@ it('whoever brings what an update waits for is not blamed for that update, which
     { 'a/1': 'seen' },
   ]);
 });
+
+it('what somebody has seen of a writer who may write is missing where it is not, also when the right of another was taken back', () => {
+  const world = new World();
+  const [ann, cyd, dan] = [world.at(0), world.at(2), world.at(3)];
+  world.revoke(dan.self, false);
+  world.settle();
+  cyd.document.set({ key: 'a/1', value: 'of cyd' });
+  const seen = cyd.document.seen();
+  const unnamed = seen.map(({ client, gen, clock }) => ({ client, gen, clock }));
+  expect([ann.document.covers(seen), ann.document.covers(unnamed)]).toEqual([false, false]);
+  world.sync(ann, cyd);
+  expect([ann.document.covers(seen), ann.document.covers(unnamed)]).toEqual([true, true]);
+});
+
+it('what was seen of a writer whose right was taken back meanwhile is not waited for', () => {
+  const world = new World();
+  const [ann, cyd] = [world.at(0), world.at(2)];
+  cyd.document.set({ key: 'a/1', value: 'unseen' });
+  const seen = cyd.document.seen();
+  expect(ann.document.covers(seen)).toBe(false);
+  world.revoke(cyd.self, false);
+  expect(ann.document.covers(seen)).toBe(true);
+});

@@ -73,6 +73,7 @@ it('a writer without the right makes nothing wait', () => {
     hasCuts: false,
     limitOf: () => Number.POSITIVE_INFINITY,
     mayWriteIn: () => false,
+    mayWriteSome: () => true,
     mayAdopt: () => false,
   };
   const init = { limits: LIMITS, self: 'did:key:b' as Did, now: () => now, access };

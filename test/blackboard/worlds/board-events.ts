@@ -1,0 +1,74 @@
+/** What can happen to boards and to their nodes, links and disks, for fast-check to choose and to make shorter. */
+import fc from 'fast-check';
+
+/** Nodes of a world, the first of which made the boards; a world has the first three to five of them. */
+export const NAMES = ['ann', 'bob', 'cyd', 'dan', 'eve'] as const;
+/** A board whose creator gives and takes back the right to write, and one that all may write. */
+export const BOARDS = ['plan', 'wall'] as const;
+export const KEYS = ['a', 'b', 'c', 'd'] as const;
+
+const who = fc.nat(NAMES.length - 1);
+const other = who;
+const board = fc.constantFrom(...BOARDS);
+const key = fc.constantFrom(...KEYS);
+/** Turns of the event loop before the next event: with none, the write is under way then. */
+const turns = fc.nat(6);
+
+const named = <K extends string, T extends object>(
+  kind: K,
+  more: { readonly [P in keyof T]: fc.Arbitrary<T[P]> },
+): fc.Arbitrary<{ readonly kind: K; readonly who: number; readonly turns: number } & T> =>
+  fc.record({ kind: fc.constant(kind), who, turns, ...more }) as never;
+
+/** One event. Numbers of nodes are taken modulo how many there are. */
+export const event = fc.oneof(
+  {
+    weight: 9,
+    arbitrary: named('set', {
+      board,
+      key,
+      /** 0: the entry stays. */
+      ttlMs: fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 4000 })),
+    }),
+  },
+  { weight: 4, arbitrary: named('delete', { board, key }) },
+  // Writes that are dead at once, so that lanes are begun anew; large ones, so that the log is folded.
+  { weight: 1, arbitrary: named('compact', { board, isLarge: fc.boolean() }) },
+  { weight: 3, arbitrary: named('pass', { ms: fc.integer({ min: 1, max: 5000 }) }) },
+  // Who is away for a month, while ann writes over what that one left, whose lanes ann adopts then.
+  { weight: 2, arbitrary: named('away', {}) },
+  // With something that ann has not seen of whom ann revokes, or without.
+  { weight: 3, arbitrary: named('revoke', { key, isUnseen: fc.boolean() }) },
+  { weight: 2, arbitrary: named('grant', {}) },
+  { weight: 3, arbitrary: named('cut', { other }) },
+  { weight: 1, arbitrary: named('split', { sides: fc.nat(31) }) },
+  { weight: 3, arbitrary: named('heal', {}) },
+  { weight: 2, arbitrary: named('restart', { isKilled: fc.boolean() }) },
+  { weight: 2, arbitrary: named('lose', { other }) },
+  // What was sent at any time comes again: twice, late, or after what was sent later.
+  { weight: 3, arbitrary: named('again', { which: fc.nat() }) },
+  {
+    weight: 3,
+    arbitrary: named('fail', {
+      board,
+      key,
+      writes: fc.integer({ min: 1, max: 3 }),
+      isKept: fc.boolean(),
+    }),
+  },
+  // A client that goes from node to node with what it was told last.
+  { weight: 3, arbitrary: named('reads', { board }) },
+  { weight: 2, arbitrary: named('puts', { board, key }) },
+);
+
+/** One event. */
+export type BoardEvent = typeof event extends fc.Arbitrary<infer T> ? T : never;
+
+/** One event of a kind. */
+export type EventOf<K extends BoardEvent['kind']> = Extract<BoardEvent, { readonly kind: K }>;
+
+/** How many nodes there are, and what happens to them. */
+export const story = fc.record({
+  nodes: fc.integer({ min: 3, max: NAMES.length }),
+  events: fc.array(event, { minLength: 20, maxLength: 70, size: 'max' }),
+});
