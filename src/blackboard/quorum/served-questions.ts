@@ -37,6 +37,8 @@ const STREAMS_OF_ONE_MAX = 4;
 const REQUESTS = { burst: 1000, everyMs: 2 } as const;
 /** Questions of one peer that nobody with a right asks. */
 const REFUSED = { burst: 50, everyMs: 20 } as const;
+/** Bytes that are read of one peer that is no replica: long messages cost their reading before it is known what they want. */
+const BYTES = { burst: 8 * 1024 * 1024, everyMs: 1000 / (8 * 1024 * 1024) } as const;
 
 /** Why a stream is not read for now. */
 type Reason = 'busy' | 'too much';
@@ -47,11 +49,13 @@ export class ServedQuestions {
   readonly #served = new Set<PeerStream>();
   readonly #requests: Buckets;
   readonly #refused: Buckets;
+  readonly #bytes: Buckets;
 
   constructor(components: ServedQuestionsComponents) {
     this.#components = components;
     this.#requests = createBuckets(components.clock, REQUESTS);
     this.#refused = createBuckets(components.clock, REFUSED);
+    this.#bytes = createBuckets(components.clock, BYTES);
   }
 
   /** Answers on a stream until its end. */
@@ -103,6 +107,9 @@ export class ServedQuestions {
         );
         return;
       }
+      if (!this.#components.isReplica(peer, message.board)) {
+        gate.wait(this.#bytes.charge(peer, bytes.length));
+      }
       waiting.push(message);
       next();
     });
@@ -140,6 +147,9 @@ export class ServedQuestions {
       const waitMs = this.#refused.charge(peer, 1);
       if (waitMs > 0) network.report(peer, 'boards');
       gate.wait(waitMs);
+    } else if ('to' in message.ask && !this.#components.isReplica(peer, message.board)) {
+      // Whoever asks by another set may have been a replica, or become one; that many do not.
+      gate.wait(this.#requests.charge(peer, 1));
     }
     return reply;
   }
@@ -147,7 +157,8 @@ export class ServedQuestions {
   #gateOf(stream: PeerStream, onOpen: () => void): Gate {
     const { scope } = this.#components;
     const { peer } = stream;
-    const moreMs = (): number => Math.max(this.#requests.waitMs(peer), this.#refused.waitMs(peer));
+    const buckets = [this.#requests, this.#refused, this.#bytes];
+    const moreMs = (): number => Math.max(...buckets.map((bucket) => bucket.waitMs(peer)));
     return new Gate(stream, scope, { moreMs, onOpen });
   }
 }

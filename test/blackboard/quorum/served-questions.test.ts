@@ -115,6 +115,31 @@ it('requests of one who has the right are done a thousand at once, and five hund
   expect(bench.hub.reported).toEqual([]);
 });
 
+it('questions by another set, which cost their asker no right, are bounded as requests are', async () => {
+  const bench = makeBench(() => ({ t: 'behind' }));
+  await bench.ask(EVE, { ...QUESTION, to: { set: 99, disk: '' } }, 4000);
+  await calm(2000);
+  expect(bench.answered.get(EVE)).toBeGreaterThanOrEqual(1000);
+  expect(bench.answered.get(EVE)).toBeLessThan(1200);
+});
+
+it('long questions are read as far as their bytes allow, whoever asks', async () => {
+  const bench = makeBench(() => DONE);
+  const of = Array.from({ length: 100 }, (_, at) => [`${at}`.padEnd(500, 'k'), undefined] as const);
+  await bench.ask(EVE, { t: 'same', of, to: { set: 0, disk: '' } }, 800);
+  await calm(1000);
+  const sent = encodeAsk({
+    i: 1,
+    board: 'jobs',
+    key: 'k',
+    ask: { t: 'same', of, to: { set: 0, disk: '' } },
+  }).length;
+  const read = (bench.answered.get(EVE) ?? 0) * sent;
+  expect([sent > 40_000, read > 7_000_000, read < 9_000_000]).toEqual([true, true, true]);
+  const replies = await bench.ask(BOB, REQUEST, 5);
+  expect(replies()).toBe(5);
+});
+
 it('what replicas ask each other is not counted', async () => {
   const bench = makeBench(() => DONE);
   const replies = await bench.ask(REPLICA, REQUEST, 3000);

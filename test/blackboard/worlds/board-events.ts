@@ -7,6 +7,13 @@ export const NAMES = ['ann', 'bob', 'cyd', 'dan', 'eve'] as const;
 export const BOARDS = ['plan', 'wall'] as const;
 export const KEYS = ['a', 'b', 'c', 'd'] as const;
 
+/** How far a node's clock may be off, ms. */
+export const SKEW_MS = 3000;
+
+/** What one wrote whose right was taken back then, seen by ann before that and not seen. */
+export const seenKeyOf = (name: string): string => `${name}/seen`;
+export const unseenKeyOf = (name: string): string => `${name}/unseen`;
+
 const who = fc.nat(NAMES.length - 1);
 const other = who;
 const board = fc.constantFrom(...BOARDS);
@@ -32,13 +39,18 @@ export const event = fc.oneof(
     }),
   },
   { weight: 4, arbitrary: named('delete', { board, key }) },
-  // Writes that are dead at once, so that lanes are begun anew; large ones, so that the log is folded.
-  { weight: 1, arbitrary: named('compact', { board, isLarge: fc.boolean() }) },
+  // A key ends or is deleted, and lanes are begun anew, by writes that are dead at once; by large ones the log is folded.
+  {
+    weight: 3,
+    arbitrary: named('compact', { key, ends: fc.boolean(), isLarge: fc.boolean() }),
+  },
   { weight: 3, arbitrary: named('pass', { ms: fc.integer({ min: 1, max: 5000 }) }) },
+  // A clock that is set forward or back.
+  { weight: 2, arbitrary: named('skew', { ms: fc.integer({ min: -SKEW_MS, max: SKEW_MS }) }) },
   // Who is away for a month, while ann writes over what that one left, whose lanes ann adopts then.
   { weight: 2, arbitrary: named('away', {}) },
-  // With something that ann has not seen of whom ann revokes, or without.
-  { weight: 3, arbitrary: named('revoke', { key, isUnseen: fc.boolean() }) },
+  // With something that ann has not seen of whom ann revokes, or without; on a disk that fails, or not.
+  { weight: 3, arbitrary: named('revoke', { isUnseen: fc.boolean(), fails: fc.boolean() }) },
   { weight: 2, arbitrary: named('grant', {}) },
   { weight: 3, arbitrary: named('cut', { other }) },
   { weight: 1, arbitrary: named('split', { sides: fc.nat(31) }) },
@@ -57,8 +69,8 @@ export const event = fc.oneof(
     }),
   },
   // A client that goes from node to node with what it was told last.
-  { weight: 3, arbitrary: named('reads', { board }) },
-  { weight: 2, arbitrary: named('puts', { board, key }) },
+  { weight: 5, arbitrary: named('reads', { board }) },
+  { weight: 4, arbitrary: named('puts', { board, key }) },
 );
 
 /** One event. */
@@ -70,5 +82,5 @@ export type EventOf<K extends BoardEvent['kind']> = Extract<BoardEvent, { readon
 /** How many nodes there are, and what happens to them. */
 export const story = fc.record({
   nodes: fc.integer({ min: 3, max: NAMES.length }),
-  events: fc.array(event, { minLength: 20, maxLength: 70, size: 'max' }),
+  events: fc.array(event, { minLength: 20, maxLength: 60, size: 'max' }),
 });

@@ -13,7 +13,7 @@ import type { Way } from '../hub.ts';
 import { keysOf } from '../keys.ts';
 import { makeMember } from '../support.ts';
 import type { Member } from '../support.ts';
-import { BOARDS, KEYS, NAMES } from './board-events.ts';
+import { BOARDS, KEYS, NAMES, seenKeyOf, unseenKeyOf } from './board-events.ts';
 import type { BoardEvent, EventOf } from './board-events.ts';
 import { HoppingClient } from './hopping-client.ts';
 import { Ledger } from './ledger.ts';
@@ -25,6 +25,8 @@ const ANN = NAMES[0];
 /** Small, so that lanes are begun anew and adopted. */
 const LIMITS = { dead: 2 };
 const ROUNDS_MAX = 120;
+/** Longer than any entry of a story lasts that ends by itself, ms. */
+const ENDS_MS = 15_000;
 const LARGE_CHARS = 240_000;
 /** What was sent and may come again. */
 const SENT_MAX = 200;
@@ -72,6 +74,8 @@ export class BoardWorld {
   /** Boards by their names. */
   readonly #ids = new Map<string, string>(BOARDS.map((name) => [name, name]));
   #away: string | undefined;
+  /** How far the clocks of nodes are off, ms. */
+  readonly #skews = new Map<string, number>();
 
   constructor(nodes: number) {
     this.names = NAMES.slice(0, nodes);
@@ -122,7 +126,7 @@ export class BoardWorld {
         void this.#write(name, event);
         break;
       case 'compact':
-        await this.#compact(name, event.isLarge);
+        await this.#compact(name, event);
         break;
       case 'pass':
         this.clock.advance(event.ms);
@@ -140,6 +144,7 @@ export class BoardWorld {
   async #disturb(name: string, event: BoardEvent): Promise<void> {
     const other = 'other' in event ? this.#nameOf(event.other) : name;
     if (event.kind === 'away') await this.#goAway(name);
+    else if (event.kind === 'skew') this.#skews.set(name, event.ms);
     else if (event.kind === 'revoke') await this.#revoke(name, event);
     else if (event.kind === 'grant') await this.#grant(name).catch(() => undefined);
     else if (event.kind === 'cut') this.#cutOff(name, other);
@@ -162,6 +167,9 @@ export class BoardWorld {
   async settle(): Promise<boolean> {
     this.#heal();
     this.#lost.clear();
+    // Clocks as well, and whatever ends by itself has ended.
+    this.#skews.clear();
+    this.clock.advance(ENDS_MS);
     for (const { table } of this.#members.values()) table.failures = 0;
     for (let round = 0; round < ROUNDS_MAX; round += 1) {
       await calm(12);
@@ -191,7 +199,8 @@ export class BoardWorld {
     const found: string[] = [];
     for (const of of BOARDS) {
       const board = await this.board(ANN, of);
-      for (const key of [...KEYS, 'big']) {
+      const own = this.names.flatMap((name) => [seenKeyOf(name), unseenKeyOf(name)]);
+      for (const key of [...KEYS, 'big', ...own]) {
         found.push(...this.ledger.judge({ board: of, key }, shownOf(board, key), this.clock.now()));
       }
     }
@@ -267,7 +276,9 @@ export class BoardWorld {
   /** The board of ann at each node, once that has been looked at. */
   readonly #planOf = new Map<Member['blackboard'], Board>();
 
-  async #compact(name: string, isLarge: boolean): Promise<void> {
+  async #compact(name: string, { key, ends, isLarge }: EventOf<'compact'>): Promise<void> {
+    await this.#write(name, { board: 'plan', key, ...(ends ? { ttlMs: 1 } : {}) });
+    this.clock.advance(5);
     for (let times = 0; times < 6; times += 1) {
       await this.#write(name, { board: 'plan', key: 'big', ttlMs: 0, isLarge });
     }
@@ -308,12 +319,16 @@ export class BoardWorld {
   }
 
   /** What ann has seen of a writer counts; what ann had not seen of it before and does not see after lies beyond. */
-  async #revoke(name: string, { key, isUnseen }: EventOf<'revoke'>): Promise<void> {
+  async #revoke(name: string, { isUnseen, fails }: EventOf<'revoke'>): Promise<void> {
     if (name === ANN || !this.#grants.has(name)) return;
     if (isUnseen) {
+      await this.#write(name, { board: 'plan', key: seenKeyOf(name), ttlMs: 0 });
+      await calm(8);
       for (const other of this.names) this.#cutOff(name, other);
-      await this.#write(name, { board: 'plan', key, ttlMs: 0 });
+      await this.#write(name, { board: 'plan', key: unseenKeyOf(name), ttlMs: 0 });
     }
+    const { table } = this.member(ANN);
+    if (fails) Object.assign(table, { failures: table.failures + 1, keepsFailed: true });
     const plan = await this.board(ANN, 'plan');
     const isFirst = !this.#revoked.has(name);
     const did = didOf(name);
@@ -404,7 +419,10 @@ export class BoardWorld {
     disks: Partial<Pick<Member, 'history' | 'strong' | 'table'>>,
   ): Promise<void> {
     const member = makeMember(this.#hub, name, {
-      clock: this.clock,
+      clock: {
+        now: () => this.clock.now() + (this.#skews.get(name) ?? 0),
+        schedule: (delayMs, task) => this.clock.schedule(delayMs, task),
+      },
       keys: SIGNERS,
       init: { limits: LIMITS },
       members: () => this.#around(name),

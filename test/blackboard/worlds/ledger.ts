@@ -1,5 +1,6 @@
 /** What was written to the boards of a world and what became of that, as whoever wrote was told: what must be there in the end follows. */
 import type { BoardEntry, Tombstone } from '../../../src/blackboard/index.ts';
+import { SKEW_MS } from './board-events.ts';
 
 /** Where a write stands. */
 export interface Place {
@@ -13,7 +14,7 @@ export interface Op extends Place {
   /** Who wrote it. */
   readonly by: string;
   readonly isDeletion: boolean;
-  /** When it ends by itself, at the latest. */
+  /** When it ends by itself, by a clock that may be off. */
   readonly until?: number | undefined;
   /** The writer's stamp, and how many writes of that writer there were with it, once that is known. */
   at?: number;
@@ -63,12 +64,19 @@ export class Ledger {
   /** Whether something that was written at `since` or later has deleted a key, or has ended by itself. */
   mayBeGone(place: Place, since: number, now: number): boolean {
     return this.ops.some(
-      ({ board, key, state, at = now, isDeletion, until = now + 1 }) =>
+      ({
+        board,
+        key,
+        state,
+        at = Number.POSITIVE_INFINITY,
+        isDeletion,
+        until = Number.POSITIVE_INFINITY,
+      }) =>
         board === place.board &&
         key === place.key &&
         state !== 'refused' &&
         at >= since &&
-        (isDeletion || until <= now),
+        (isDeletion || until - 2 * SKEW_MS <= now),
     );
   }
 
@@ -94,7 +102,7 @@ export class Ledger {
       const op = this.opOf(entry);
       if (op?.state === 'beyond')
         faults.push(`${name} shows write ${op.id}, which lies beyond a cut`);
-      if (op?.until !== undefined && op.until < now)
+      if (op?.until !== undefined && op.until + 2 * SKEW_MS < now)
         faults.push(`${name} shows write ${op.id}, which has ended`);
     } else if (gone === undefined && last !== undefined) {
       if (!this.mayBeGone(place, floor, now)) faults.push(`${name} has lost write ${last.id}`);
