@@ -30,6 +30,7 @@ export class WinnerIndex {
   readonly #counts = new Map<Did, number>();
   /** Names of writers by mark, for {@link BoardEntry.clock}. */
   readonly #writers = new Map<number, Did>();
+  readonly #marks = new Map<Did, number>();
   #last: Stamp = [0, 0];
   #size = 0;
   #sizeBytes = 0;
@@ -89,7 +90,7 @@ export class WinnerIndex {
   know({ did }: Lane): void {
     if (this.#counts.has(did)) return;
     this.#counts.set(did, 0);
-    this.#writers.set(markOf(did), did);
+    this.#markOf(did);
   }
 
   /** Some lane has grown, or another one is here. */
@@ -166,9 +167,19 @@ export class WinnerIndex {
   seenOfOthers(): Seen {
     if (this.#seen === undefined) {
       const others = [...this.#counts].filter(([did, count]) => did !== this.#self && count > 0);
-      this.#seen = others.slice(-SEEN_MAX).flatMap(([did, count]) => [markOf(did), count]);
+      this.#seen = others.slice(-SEEN_MAX).flatMap(([did, count]) => [this.#markOf(did), count]);
     }
     return this.#seen;
+  }
+
+  /** A hash, made once for each writer: a write names all others. */
+  #markOf(did: Did): number {
+    const known = this.#marks.get(did);
+    if (known !== undefined) return known;
+    const mark = markOf(did);
+    this.#marks.set(did, mark);
+    this.#writers.set(mark, did);
+    return mark;
   }
 
   /** A write as users see it. */
@@ -195,7 +206,7 @@ export class WinnerIndex {
     if (ms > lastMs || (ms === lastMs && n > lastN)) this.#last = [ms, n];
     const writer = isAdopted === true ? by : lane.did;
     const known = this.#counts.get(writer);
-    if (known === undefined) this.#writers.set(markOf(writer), writer);
+    if (known === undefined) this.#markOf(writer);
     if (index <= (known ?? 0)) return;
     this.#counts.set(writer, index);
     if (writer !== this.#self) this.#seen = undefined;

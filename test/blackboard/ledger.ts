@@ -1,5 +1,5 @@
 /** What was written to the boards of a world and what became of that, as whoever wrote was told: what must be there in the end follows. */
-import type { BoardEntry, Tombstone } from '../../../src/blackboard/index.ts';
+import type { BoardEntry, Tombstone } from '../../src/blackboard/index.ts';
 import { SKEW_MS } from './board-events.ts';
 
 /** Where a write stands. */

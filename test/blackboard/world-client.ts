@@ -1,7 +1,7 @@
 /** A client that goes from node to node with what it was told last, and notes where it is promised more than it gets. */
-import type { Board } from '../../../src/blackboard/index.ts';
-import type { TestClock } from '../../core/test-clock.ts';
-import { calm } from '../hub.ts';
+import type { Board } from '../../src/blackboard/index.ts';
+import type { TestClock } from '../core/test-clock.ts';
+import { calm } from './hub.ts';
 import { KEYS } from './board-events.ts';
 import type { Ledger, Op } from './ledger.ts';
 

@@ -1,7 +1,7 @@
 /** Boards of whole nodes, whatever happens to what they write, to their links, disks, rights and lives. */
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { upTo } from '../../long/extent.ts';
+import { upTo } from '../long/extent.ts';
 import { BOARDS, story } from './board-events.ts';
 import { BoardWorld } from './board-world.ts';
 import type { Happened } from './board-world.ts';

@@ -3,19 +3,19 @@
  * back, lanes that are begun anew and adopted, links that are cut, messages that are lost and come again, disks that
  * refuse, and nodes that die as by kill -9. What was told to whom is in a ledger.
  */
-import { ABSENT_MS } from '../../../src/blackboard/adopting.ts';
-import type { Board } from '../../../src/blackboard/index.ts';
-import { ROAD_PROTOCOL } from '../../../src/blackboard/sync/update-road.ts';
-import type { Did, PeerId } from '../../../src/core/index.ts';
-import { createTestClock } from '../../core/test-clock.ts';
-import { calm, createHub } from '../hub.ts';
-import type { Way } from '../hub.ts';
-import { keysOf } from '../keys.ts';
-import { makeMember } from '../support.ts';
-import type { Member } from '../support.ts';
+import { ABSENT_MS } from '../../src/blackboard/adopting.ts';
+import type { Board } from '../../src/blackboard/index.ts';
+import { ROAD_PROTOCOL } from '../../src/blackboard/sync/update-road.ts';
+import type { Did, PeerId } from '../../src/core/index.ts';
+import { createTestClock } from '../core/test-clock.ts';
+import { calm, createHub } from './hub.ts';
+import type { Way } from './hub.ts';
+import { keysOf } from './keys.ts';
+import { makeMember } from './support.ts';
+import type { Member } from './support.ts';
 import { BOARDS, KEYS, NAMES, seenKeyOf, unseenKeyOf } from './board-events.ts';
 import type { BoardEvent, EventOf } from './board-events.ts';
-import { HoppingClient } from './hopping-client.ts';
+import { HoppingClient } from './world-client.ts';
 import { Ledger } from './ledger.ts';
 import type { Op, Shown } from './ledger.ts';
 
