@@ -20,10 +20,12 @@ export const HEDGE_DEFAULT_MS = 1000;
 export const MESSAGE_BYTES_MAX = 256 * 1024;
 /** Messages that wait in one inbox, or for one agent that is away. */
 export const WAITING_MAX = 10_000;
-/** Bytes of all inboxes of a node, and again of all that waits for agents that are away. */
+/** Bytes of what waits in all inboxes of a node, and again of all that waits for agents that are away. */
 export const WAITING_BYTES_MAX = 64 * 1024 * 1024;
 /** Messages that were read and are still shown by `--history`, an inbox. */
 export const HISTORY_MAX = 200;
+/** Bytes of them, an inbox: the longest message fits. Twice as many once wait to be forgotten together. */
+export const HISTORY_BYTES_MAX = 512 * 1024;
 /** How long a message that was read is kept for the history. */
 export const HISTORY_MS = 7 * 86_400_000;
 /** Bytes of the queries of one agent that never were in its inbox and that its history shows: the longest message fits. */

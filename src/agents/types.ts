@@ -365,6 +365,8 @@ export interface AgentMessageResult {
   /** `queued`: the agent's node is away, and the message waits here. */
   readonly status: 'delivered' | 'queued' | 'answered';
   readonly correlationId: string;
+  /** Which agent of the caller's sent it, `<agent>@<node>`, where the caller did not say: its only one. */
+  readonly from?: string;
   /** Of a query: what the agent answered. */
   readonly response?: Json;
   /** Between nodes, in place of `response`: the answer to what was sealed. */

@@ -158,6 +158,33 @@ it('a query waits for the answer of an agent at another node, and gives it to it
   });
 });
 
+it('whoever has one agent sends as that agent, and is told so; who says from whom is not', async () => {
+  const { alice } = await two();
+  await announce(alice, 'coder');
+  await announce(alice, 'planner', {}, CLAUDE);
+  const sent = await send(alice, { agentId: 'coder', message: 'hi' });
+  expect(sent.from).toBe('planner@alice');
+  const said = await send(alice, { agentId: 'coder', message: 'hi', from: 'planner' });
+  expect(said.from).toBeUndefined();
+  const senders = (await inbox(alice, 'coder')).messages.map(({ from }) => from);
+  expect(senders).toEqual(['planner@alice', 'planner@alice']);
+});
+
+it('what was read takes no room, and long messages of the history are forgotten sooner', async () => {
+  const { alice } = await two();
+  await announce(alice, 'coder');
+  const big = 'x'.repeat(200 * 1024);
+  let cursor: string | undefined;
+  for (let at = 0; at < 12; at += 1) {
+    await send(alice, { agentId: 'coder', message: big });
+    ({ cursor } = await inbox(alice, 'coder', cursor === undefined ? {} : { cursor }));
+  }
+  await inbox(alice, 'coder', { cursor: cursor ?? '' });
+  const { messages } = await inbox(alice, 'coder', { history: true });
+  expect(messages.length).toBeGreaterThanOrEqual(2);
+  expect(messages.length).toBeLessThanOrEqual(5);
+});
+
 it('nobody but the agent answers for it; silence and failure end as one error that names the agent', async () => {
   const { alice, bob } = await two();
   await announce(bob, 'coder');
@@ -257,6 +284,29 @@ it('ten thousand messages wait for a node that is away, and the next is refused'
   const ends = await Promise.all(all);
   expect(ends.every((end) => (end as AgentMessageResult).status === 'queued')).toBe(true);
   await expect(to(10_000)).rejects.toMatchObject({ code: 'STARLING_LIMIT_EXCEEDED' });
+});
+
+it('an inbox that is full holds back no message for another agent of its node, and gets what waited once it is read', async () => {
+  const { alice, bob } = await two();
+  await announce(alice, 'planner', {}, CLAUDE);
+  await announce(bob, 'coder');
+  await announce(bob, 'tester');
+  for (const name of ['coder', 'tester']) bob.grants.add(`alice agent:${name}`);
+  // All inboxes of a node of these tests hold a mebibyte.
+  const big = 'x'.repeat(200 * 1024);
+  for (let at = 0; at < 5; at += 1) await send(bob, { agentId: 'coder', message: big });
+  world.away('bob', true);
+  for (const message of [big, 'two']) await send(alice, { agentId: 'coder@bob', message });
+  await send(alice, { agentId: 'tester@bob', message: 'three' });
+  world.away('bob', false);
+  await settle();
+  expect(textsOf(await inbox(bob, 'tester'))).toEqual(['three']);
+  expect((await inbox(alice, 'planner', {}, CLAUDE)).messages).toEqual([]);
+  const { cursor } = await inbox(bob, 'coder', { limit: 100 });
+  await inbox(bob, 'coder', { cursor });
+  world.clock.advance(60_000);
+  await settle();
+  expect(textsOf(await inbox(bob, 'coder', { cursor }))).toEqual([big, 'two']);
 });
 
 it('a message that is too old for its receiver, or that nobody takes, is told to the agent that sent it', async () => {

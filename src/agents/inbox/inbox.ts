@@ -6,13 +6,19 @@
 import { StarlingError, printable } from '../../core/index.ts';
 import type { Clock } from '../../core/index.ts';
 import type { Table, Write } from '../../store/index.ts';
-import { HISTORY_MAX, HISTORY_MS, PAGE_BYTES_MAX, WAITING_MAX } from '../limits.ts';
+import {
+  HISTORY_BYTES_MAX,
+  HISTORY_MAX,
+  HISTORY_MS,
+  PAGE_BYTES_MAX,
+  WAITING_MAX,
+} from '../limits.ts';
 import { PassedQueries } from './passed-queries.ts';
 import { originOf } from './sender.ts';
 import type { AgentMessage } from '../types.ts';
 import { waitForNews } from './wait-for-news.ts';
 
-/** Bytes that all inboxes of a node hold. */
+/** Bytes of what waits in all inboxes of a node. */
 export interface Budget {
   used: number;
   readonly max: number;
@@ -104,6 +110,8 @@ interface Entry {
   readonly message: AgentMessage;
   readonly bytes: number;
   readonly durable: boolean;
+  /** Nobody has dealt with it: its bytes are of those that the inboxes of a node may hold. */
+  isOpen: boolean;
 }
 
 interface Row {
@@ -198,13 +206,15 @@ class AgentInbox implements Inbox {
     const { sender, message } = JSON.parse(text(bytes)) as Row;
     const seq = seqIn(key);
     const known = keyIn(sender, message.id);
-    this.#push({ seq, key: known, sender, message, bytes: bytes.length, durable: true });
+    const { length } = bytes;
+    this.#push({ seq, key: known, sender, message, bytes: length, durable: true, isOpen: true });
     this.#known.set(known, Promise.resolve());
   }
 
   restoreDone(key: string): void {
     const seq = seqIn(key);
-    if (seq > this.#acked && this.#entries.some((entry) => entry.seq === seq)) this.#ahead.add(seq);
+    const entry = this.#entries.find((one) => one.seq === seq);
+    if (seq > this.#acked && entry !== undefined) this.#dealtWithAhead(entry);
   }
 
   begin(nowMs: number): void {
@@ -343,27 +353,39 @@ class AgentInbox implements Inbox {
         this.#coming -= 1;
         this.#components.budget.used -= bytes;
       })
-      .then(() => this.#push({ seq, key, sender, message, bytes, durable }));
+      .then(() => this.#push({ seq, key, sender, message, bytes, durable, isOpen: true }));
     this.#turn = done.catch(() => undefined);
     return done;
   }
 
   #push(entry: Entry): void {
     this.#entries.push(entry);
-    this.#countRead();
     this.#components.budget.used += entry.bytes;
+    this.#countRead();
     for (const wake of [...this.#wakers, ...this.#watchers, ...this.#listeners]) wake();
   }
 
   #remove(at: number, count: number): readonly Entry[] {
     const gone = this.#entries.splice(at, count);
     this.#readCount -= Math.max(0, Math.min(this.#readCount, at + count) - at);
-    for (const { key, seq, bytes } of gone) {
-      this.#known.delete(key);
-      this.#ahead.delete(seq);
-      this.#components.budget.used -= bytes;
+    for (const entry of gone) {
+      this.#known.delete(entry.key);
+      this.#ahead.delete(entry.seq);
+      this.#closed(entry);
     }
     return gone;
+  }
+
+  /** It waits for nobody: what is kept of it is history, which has bounds of its own. */
+  #closed(entry: Entry | undefined): void {
+    if (entry?.isOpen !== true) return;
+    entry.isOpen = false;
+    this.#components.budget.used -= entry.bytes;
+  }
+
+  #dealtWithAhead(entry: Entry): void {
+    this.#ahead.add(entry.seq);
+    this.#closed(entry);
   }
 
   #checkRoom(bytes: number): void {
@@ -430,8 +452,8 @@ class AgentInbox implements Inbox {
     const rows = kept.map(({ seq }) => ({ key: this.#keyOf(seq, DONE), value }));
     if (rows.length > 0) await table.batch(rows);
     // Meanwhile somebody else may have said the same.
-    for (const { seq } of this.#entries.filter(isNew)) {
-      this.#ahead.add(seq);
+    for (const entry of this.#entries.filter(isNew)) {
+      this.#dealtWithAhead(entry);
       this.processed += 1;
     }
     const gone = this.#trimAhead().filter(({ durable }) => durable);
@@ -451,21 +473,25 @@ class AgentInbox implements Inbox {
     while (count < read && Date.parse(this.#entries[count]?.message.timestamp ?? '') < oldest) {
       count += 1;
     }
-    return this.#remove(0, count);
+    return this.#remove(0, count + tooLong(this.#entries.slice(count, read)));
   }
 
   /** The same of what was dealt with before what stands in front of it: that may take for ever. */
   #trimAhead(): readonly Entry[] {
-    const over = this.#ahead.size - HISTORY_MAX;
-    if (over < TRIMMED_AT_ONCE) return [];
-    const oldest = this.#entries.filter(({ seq }) => this.#ahead.has(seq)).slice(0, over);
+    if (this.#ahead.size === 0) return [];
+    const ahead = this.#entries.filter(({ seq }) => this.#ahead.has(seq));
+    const over = ahead.length < HISTORY_MAX + TRIMMED_AT_ONCE ? 0 : ahead.length - HISTORY_MAX;
+    const oldest = ahead.slice(0, over + tooLong(ahead.slice(over)));
     return oldest.flatMap((entry) => this.#remove(this.#entries.indexOf(entry), 1));
   }
 
   /** Counts on, up to what has been dealt with. */
   #countRead(): void {
     const seqAt = (at: number): number => this.#entries[at]?.seq ?? Number.POSITIVE_INFINITY;
-    while (seqAt(this.#readCount) <= this.#acked) this.#readCount += 1;
+    while (seqAt(this.#readCount) <= this.#acked) {
+      this.#closed(this.#entries[this.#readCount]);
+      this.#readCount += 1;
+    }
   }
 
   #keyOf(seq: number, rows = MAIL): string {
@@ -475,6 +501,15 @@ class AgentInbox implements Inbox {
   #nextMessage(waitMs: number, signal: AbortSignal): Promise<void> {
     return waitForNews(this.#wakers, this.#components.clock, { waitMs, signal });
   }
+}
+
+/** How many of the oldest go because of their length: all over the bound once there is twice as much. */
+function tooLong(history: readonly Entry[]): number {
+  let bytes = history.reduce((sum, entry) => sum + entry.bytes, 0);
+  if (bytes <= 2 * HISTORY_BYTES_MAX) return 0;
+  let count = 0;
+  for (; bytes > HISTORY_BYTES_MAX; count += 1) bytes -= history[count]?.bytes ?? bytes;
+  return count;
 }
 
 function seqIn(key: string): number {

@@ -137,8 +137,9 @@ class NodeMessages implements Messages {
     const sender = this.#senderOf(principal, init);
     try {
       const result = await this.#route(principal, { ...init, type }, sender, signal);
-      if (sender.agent !== undefined) sender.agent.metrics.sent += 1;
-      return result;
+      if (sender.agent === undefined) return result;
+      sender.agent.metrics.sent += 1;
+      return init.from === undefined ? { ...result, from: sender.from } : result;
     } catch (error) {
       if (sender.agent !== undefined) sender.agent.metrics.errors += 1;
       throw error;

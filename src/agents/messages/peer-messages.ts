@@ -85,7 +85,7 @@ export class PeerMessages {
       expiresAt:
         this.#components.clock.now() + Math.min(init.ttlMs ?? AWAY_WAIT_MS, AWAY_WAIT_MAX_MS),
     };
-    if (!isQuery && (this.#outbox.waiting(peer.did) > 0 || peer.state !== 'alive')) {
+    if (!isQuery && (this.#outbox.waiting(peer.did, name) > 0 || peer.state !== 'alive')) {
       return this.#queue(parcel, message, name);
     }
     // Nobody waits until a connection that nobody answers is given up.

@@ -12,7 +12,7 @@ import type { Session } from '../session/types.ts';
 import { objectOf } from '../wire/era.ts';
 import { errorOf } from '../wire/frame.ts';
 import { scanSpans } from '../wire/json-scan.ts';
-import { readPostedBody } from './http-body.ts';
+import { readBareBody } from './http-body.ts';
 import { sendJsonText, usage } from './http-reply.ts';
 import { startOneCall } from './one-call.ts';
 import { traceMetaOf } from './trace-headers.ts';
@@ -65,7 +65,8 @@ export function serveBareCall(
     const params = `"uri":${JSON.stringify(target.uri)}`;
     return call(components, target.method, params, exchange);
   }
-  return readPostedBody(request, response, messageBytes, (body) => {
+  const refused = (error: StarlingError, status: number): void => fail(response, error, status);
+  return readBareBody(request, messageBytes, refused, (body) => {
     const args = argumentsIn(body);
     if (args === undefined) return fail(response, usage('the body must be a JSON object'), 400);
     const params = `"name":${JSON.stringify(target.name)},"arguments":${args}`;

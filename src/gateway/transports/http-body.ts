@@ -85,6 +85,24 @@ export function readJsonBody(
   read(request, response, messageBytes, fault, (body) => done(body, form ?? 'either'));
 }
 
+/**
+ * {@link readPostedBody} of a call without the forms of MCP, whose refusals are told by `fail`. One that shows its key in
+ * `Authorization` need not say that its body is JSON, as `curl -d` does not: no page of another site can send that header
+ * unasked, which is what the type is held to for.
+ */
+export function readBareBody(
+  request: IncomingMessage,
+  messageBytes: number,
+  fail: (error: StarlingError, status: number) => void,
+  done: (body: Buffer) => void,
+): void {
+  const fault = request.headers.authorization === undefined ? typeFault(request) : undefined;
+  readRequestBody(request, messageBytes, {
+    whole: (body) => (fault === undefined ? done(body) : fail(fault.error, fault.status)),
+    tooLarge: () => fail(tooLarge(messageBytes), 413),
+  });
+}
+
 function typeFault({ headers }: IncomingMessage): Fault | undefined {
   const type = headers['content-type'];
   if (type === JSON_TYPE || mediaTypeOf(type) === JSON_TYPE) return undefined;

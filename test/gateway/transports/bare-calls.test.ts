@@ -48,6 +48,21 @@ it('what is wrong has the status of its code, and a body that says why', async (
   expect(missing.status).toBeGreaterThanOrEqual(400);
 });
 
+it('a body need not say that it is JSON, as that of curl does not, and one that is too long is refused as bare', async () => {
+  const node = await startNode('alice', { limits: { messageBytes: 4096 } });
+  const path = '/mcp/tools/starling__status';
+  for (const type of ['application/x-www-form-urlencoded', undefined]) {
+    const headers = { 'content-type': type };
+    const called = await http(node, { path, body: '{"a":1}', headers });
+    expect(called.status, type).toBe(200);
+    expect(parsed(called)).toMatchObject({ structuredContent: { echo: { a: 1 } } });
+  }
+  const body = JSON.stringify({ a: 'x'.repeat(5000) });
+  const long = await http(node, { path, body });
+  expect(long.status).toBe(413);
+  expect(parsed(long)).toEqual({ error: expect.objectContaining({ code: -32003 }) as unknown });
+});
+
 it('a key calls what its scopes name, and nothing else', async () => {
   const node = await startNode('alice');
   const path = '/mcp/tools/starling__status';

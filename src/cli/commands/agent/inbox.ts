@@ -29,7 +29,8 @@ export async function run(name: string, options: InboxOptions): Promise<void> {
     return page;
   });
   printData(result, options.json === true, () => {
-    const lines = result.messages.map(line);
+    // Nobody waits any more for the answer to a query of the history.
+    const lines = result.messages.map((message) => line(message, history !== true));
     const more = result.waiting === 0 ? [] : [`${result.waiting} more wait`];
     return lines.length === 0
       ? `no messages for ${safeLine(result.agent)}`
@@ -37,8 +38,10 @@ export async function run(name: string, options: InboxOptions): Promise<void> {
   });
 }
 
-function line({ from, id, message, timestamp, type }: AgentMessage): string {
+function line({ from, id, message, timestamp, type }: AgentMessage, mayAnswer: boolean): string {
   const answer =
-    type === 'query' ? ` (to answer: starling agent message ${from} <text> --reply-to ${id})` : '';
+    mayAnswer && type === 'query'
+      ? ` (to answer: starling agent message ${from} <text> --reply-to ${id})`
+      : '';
   return safeLine(`${timestamp}  ${type} from ${from}: ${showValue(message)}${answer}`);
 }

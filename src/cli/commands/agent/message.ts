@@ -4,7 +4,7 @@ import type { Json } from '../../../core/json/json.ts';
 import { withNode } from '../../node/locate-node.ts';
 import { readValue, showValue } from '../../options/board-value.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
-import { printData, safeLine } from '../../terminal/output.ts';
+import { printData, safeLine, tell } from '../../terminal/output.ts';
 
 const QUERY_MS = 30_000;
 /** Over the time that the query waits itself. */
@@ -49,13 +49,18 @@ export async function run(
     node.builtin<AgentMessageResult>('agent_message', args, { timeoutMs }),
   );
   printData(result, options.json === true, () => {
-    if (result.status === 'answered') return showValue(result.response ?? null);
+    // Whoever has one agent sends as that one, which is to be seen.
+    const as = result.from === undefined ? '' : `, from ${result.from}`;
+    if (result.status === 'answered') {
+      if (as !== '') tell(safeLine(`asked${as}`));
+      return showValue(result.response ?? null);
+    }
     const where =
       result.status === 'queued'
         ? `waits here until the node of ${agentId} is back`
         : `is in the inbox of ${agentId}`;
     return safeLine(
-      replyTo === undefined ? `${result.messageId} ${where}` : 'the answer is on its way',
+      replyTo === undefined ? `${result.messageId} ${where}${as}` : `the answer is on its way${as}`,
     );
   });
 }
