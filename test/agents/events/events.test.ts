@@ -75,6 +75,32 @@ it('whoever listens waits for the next event, and no longer than was said', asyn
   expect(textsOf(await vain)).toEqual([]);
 });
 
+it.each(['config_update', 'task.result', 'broadcast'])(
+  "the guide's subject %s is a topic: whoever listens to it hears what is told there, and nothing else",
+  async (subject) => {
+    const { alice, bob } = await two();
+    const others = ['config_update', 'task.result', 'broadcast'].filter((one) => one !== subject);
+    const waiting = events(bob, { topic: subject, timeout_s: 10 });
+    for (const other of [...others, `${subject}.more`, 'config']) {
+      await tell(alice, { message: 'other', subject: other });
+    }
+    const message = { section: 'limits', requestsPerSecond: 50 };
+    await tell(alice, { message, subject });
+    expect((await waiting).events).toMatchObject([{ subject, from: 'alice', message }]);
+    expect(textsOf(await events(bob, { topic: subject }))).toEqual([message]);
+    expect(textsOf(await events(bob))).toHaveLength(5);
+  },
+);
+
+it("the guide's config_update of one agent is heard by its type", async () => {
+  const { alice, bob } = await two();
+  await alice.call(CURSOR, 'agent_announce', { name: 'coder', id: 'agent-1' });
+  const all = ['config_update', 'other'].map((type) => ({ type, data: { level: 'debug' } }));
+  for (const message of all) await tell(alice, { message, subject: 'agent.agent-1.events' });
+  const args = { type: { const: 'config_update' } };
+  expect(textsOf(await events(bob, { topic: 'agent.*.events', args }))).toEqual([all[0]]);
+});
+
 it('nobody tells for another agent, nor what is no subject, too much or too often', async () => {
   const { alice } = await two();
   await alice.call(CURSOR, 'agent_announce', { name: 'coder' });
