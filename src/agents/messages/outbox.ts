@@ -176,9 +176,10 @@ class NodeOutbox implements Outbox {
 
   /** Sends what waits, unless that is being done. */
   #begin(lane: Lane): void {
-    const { isHere, logger } = this.#components;
+    const { logger } = this.#components;
+    const isHere = this.#components.isHere(lane.to);
     const { agent, queue, to: peer } = lane;
-    if (this.#isStopped || lane.isSending || queue.length === 0 || !isHere(peer)) return;
+    if (this.#isStopped || lane.isSending || queue.length === 0 || !isHere) return;
     lane.isSending = true;
     const sent = this.#sendAll(lane).finally(() => {
       lane.isSending = false;

@@ -37,7 +37,8 @@ function stage(
 ): Stage {
   const table = memoryTable();
   const clock = createTestClock();
-  const textOf = ({ args }: Parcel): string => `${String(args['agentId'])} ${args['message']}`;
+  const textOf = ({ args }: Parcel): string =>
+    `${String(args['agentId'])} ${String(args['message'])}`;
   const made: Omit<Stage, 'outbox'> = {
     clock,
     rows: table.rows,
