@@ -268,6 +268,7 @@ class AllBoards implements Blackboard {
     running.sync.stop();
     await this.#shelf.flushed();
     await this.#pasts.flushed();
+    await this.#closed.flushed();
     this.#closeBoards();
   }
 

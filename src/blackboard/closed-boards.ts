@@ -63,6 +63,11 @@ export class ClosedBoards {
     return [...this.#access.keys()];
   }
 
+  /** Resolves once what the disk refused is off the disk, if it can be. */
+  flushed(): Promise<void> {
+    return this.#writer.flushed();
+  }
+
   clear(): void {
     this.#writer.stop();
     this.#access.clear();

@@ -74,6 +74,9 @@ export class BoardWorld {
   /** Boards by their names. */
   readonly #ids = new Map<string, string>(BOARDS.map((name) => [name, name]));
   #away: string | undefined;
+  /** How often each has started, and in which of its runs a write was made. */
+  readonly #runs = new Map<string, number>();
+  readonly #runOf = new Map<Op, number>();
   /** How far the clocks of nodes are off, ms. */
   readonly #skews = new Map<string, number>();
 
@@ -251,9 +254,11 @@ export class BoardWorld {
   /** Acknowledged: it counts for sure where the node lives still and the right to write holds. */
   #done(op: Op, member: Member, written: Shown['entry'] | Shown['gone']): void {
     const did = didOf(op.by);
-    if (written?.by !== did) return;
+    // An entry that had ended when its write was acknowledged has no place any more.
+    if (written?.by !== did || (written.clock[did] ?? 0) === 0) return;
     op.at = written.at;
     op.count = written.clock[did] ?? 0;
+    this.#runOf.set(op, this.#runs.get(op.by) ?? 0);
     if (this.#members.get(op.by) !== member) return;
     this.happened.acknowledged += 1;
     if (op.board === 'wall' || op.by === ANN) op.state = 'sure';
@@ -316,6 +321,8 @@ export class BoardWorld {
     const plan = await this.board(ANN, 'plan');
     const { id } = await plan.grant({ to: didOf(name), ability: 'write' });
     this.#grants.set(name, id);
+    // Whoever has the right anew brings in lanes of which the revoker knew nothing.
+    for (const op of this.ledger.of(name, 'plan')) if (op.state === 'beyond') op.state = 'open';
   }
 
   /** What ann has seen of a writer counts; what ann had not seen of it before and does not see after lies beyond. */
@@ -334,11 +341,12 @@ export class BoardWorld {
     const did = didOf(name);
     const ops = this.ledger.of(name, 'plan').filter(({ state }) => state === 'sure');
     const seen = plan.info().clock[did] ?? 0;
+    // A node that has started anew writes into another lane, which may come before the rest of the one before.
+    const isOfThisRun = (op: Op): boolean => this.#runOf.get(op) === (this.#runs.get(name) ?? 0);
     const isSeen = (op: Op): boolean => {
       const { entry, gone } = shownOf(plan, op.key);
-      return isFirst
-        ? (op.count ?? 0) <= seen
-        : (entry ?? gone)?.by === did && (entry ?? gone)?.at === op.at;
+      if (isFirst && isOfThisRun(op)) return (op.count ?? 0) <= seen;
+      return (entry ?? gone)?.by === did && (entry ?? gone)?.at === op.at;
     };
     const unseen = ops.filter((op) => !isSeen(op));
     for (const op of unseen) op.state = 'open';
@@ -411,6 +419,7 @@ export class BoardWorld {
     await before.blackboard.stop();
     await this.#open(name, { table: isKilled ? left : table, history, strong });
     for (const other of others) this.#hub.connect(before.id, this.member(other).id);
+    this.#runs.set(name, (this.#runs.get(name) ?? 0) + 1);
     this.happened.restarted += 1;
   }
 

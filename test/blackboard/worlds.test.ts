@@ -33,7 +33,7 @@ it(
           await world.stop();
         }
       }),
-      { seed: 17, endOnFailure: true, numRuns: upTo(20, 1000) },
+      { seed: 17, endOnFailure: true, numRuns: upTo(20, 300) },
     );
     // All of it happens, or else this shows nothing.
     const never = Object.entries(total).filter(([, times]) => times === 0);

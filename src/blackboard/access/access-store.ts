@@ -49,6 +49,11 @@ export class AccessWriter {
     return this.#inTurn(() => this.#batch(rows));
   }
 
+  /** Resolves once nothing is written any more, and what the disk may have of what failed was taken off, if it can be. */
+  flushed(): Promise<void> {
+    return this.#inTurn(() => this.#takeOff());
+  }
+
   /** Tries nothing again. */
   stop(): void {
     this.#cancelRetry();
@@ -67,15 +72,30 @@ export class AccessWriter {
   ): Promise<void> {
     const keys = new Set(rows.map(({ key }) => key));
     const gone = [...this.#doubtful].filter((key) => !keys.has(key));
-    if (rows.length + gone.length === 0) return;
+    if (rows.length === 0) return;
     try {
       await this.#table.batch([...rows, ...gone.map((key) => ({ key }))]);
     } catch (error) {
       for (const key of keys) this.#doubtful.add(key);
-      this.#retryLater();
+      await this.#takeOff();
       throw error;
     }
     for (const key of [...gone, ...keys]) this.#doubtful.delete(key);
+    this.#failures = 0;
+    this.#cancelRetry();
+  }
+
+  /** Takes off what the disk may have of what failed; where that fails as well, there is another try. */
+  async #takeOff(): Promise<void> {
+    const gone = [...this.#doubtful];
+    if (gone.length === 0) return;
+    try {
+      await this.#table.batch(gone.map((key) => ({ key })));
+    } catch {
+      this.#retryLater();
+      return;
+    }
+    for (const key of gone) this.#doubtful.delete(key);
     this.#failures = 0;
     this.#cancelRetry();
   }
@@ -85,8 +105,7 @@ export class AccessWriter {
     const delayMs = backoffMs(this.#failures, RETRY, this.#random);
     this.#failures += 1;
     this.#cancelRetry = this.#clock.schedule(delayMs, () => {
-      // Where the disk refuses again there is another try.
-      this.#inTurn(() => this.#batch([])).catch(() => undefined);
+      void this.#inTurn(() => this.#takeOff());
     });
   }
 }

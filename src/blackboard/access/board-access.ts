@@ -14,11 +14,10 @@ import { matchesTarget, patternCovers, targetOf, verifyChain } from '../../grant
 import type { Grant, SuccessionView } from '../../grants/index.ts';
 import { changeName, keyResource, readAccessRecord, wholeOf } from './access-records.ts';
 import type { AccessRecord, BoardCreation, BoardReplicas, Cuts } from './access-records.ts';
-import { earliestIn } from './cuts.ts';
+import { isNamed, limitIn } from './cuts.ts';
 import { heldOf, rightOf } from './held-rights.ts';
 import type { Held, RevocationRecord } from './held-rights.ts';
 import { creatorIn, nameIn } from '../board-id.ts';
-import type { Place } from '../lanes/lane-format.ts';
 import type { LaneId } from '../lanes/lane.ts';
 import type { BoardRight } from '../types.ts';
 import { ReplicaChanges } from './replica-changes.ts';
@@ -227,11 +226,10 @@ export class BoardAccess implements LaneAccess {
     return this.#isCreator(did) || this.#liveOf(did).some(({ administers }) => administers);
   }
 
-  limitOf({ did, client, gen }: LaneId): number {
+  limitOf(lane: LaneId): number {
+    const { did } = lane;
     if (this.#isCreator(did) || this.#wasReplica(did)) return Number.POSITIVE_INFINITY;
-    const cut = earliestIn(this.#pending, did, client, this.#cutOf(did, client));
-    if (cut === undefined || gen < cut.gen) return Number.POSITIVE_INFINITY;
-    return gen === cut.gen ? cut.clock : 0;
+    return Math.min(limitIn(this.#pending, lane), limitIn(this.#cutsOf(did), lane));
   }
 
   mayWriteIn({ did, client }: LaneId, key: string): boolean {
@@ -239,14 +237,14 @@ export class BoardAccess implements LaneAccess {
     if (this.#wasReplica(did)) return true;
     if (this.replicas !== undefined && !key.startsWith(HIDDEN)) return false;
     if (this.#isCreator(did)) return true;
-    const isCut = this.#cutOf(did, client) !== undefined;
+    const isCut = isNamed(this.#cutsOf(did), did, client);
     return this.#allows(isCut ? this.#heldBy(did) : this.#liveOf(did), key);
   }
 
   mayAdopt({ did, client }: LaneId): boolean {
     if (this.replicas !== undefined) return false;
     if (this.#isCreator(did)) return true;
-    const isCut = this.#cutOf(did, client) !== undefined;
+    const isCut = isNamed(this.#cutsOf(did), did, client);
     return (isCut ? this.#heldBy(did) : this.#liveOf(did)).some(({ administers }) => administers);
   }
 
@@ -403,10 +401,8 @@ export class BoardAccess implements LaneAccess {
     return held.some(({ writes }) => writes.some((pattern) => matchesTarget(pattern, target)));
   }
 
-  /** The earliest position in lanes of `client` that a cut names. */
-  #cutOf(did: Did, client: number): Place | undefined {
-    const cuts = this.#heldBy(did).flatMap(({ revocations }) => revocations.map((one) => one.cuts));
-    return earliestIn(cuts, did, client, undefined);
+  #cutsOf(did: Did): readonly Cuts[] {
+    return this.#heldBy(did).flatMap(({ revocations }) => revocations.map((one) => one.cuts));
   }
 
   /** The grant, and all that it stands on. */

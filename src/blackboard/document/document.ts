@@ -107,15 +107,17 @@ class LaneDocument implements BoardDocument {
     let unreadable = 0;
     const late: LateChange[] = [];
     const lateFrom = lastSentAt(updates) - LATE_MS;
-    for (const bytes of updates) {
-      const update = decodeLogUpdate(bytes);
-      const keys = update && this.#loadOne(update);
-      if (keys === undefined) unreadable += 1;
-      else if (update?.sentAt !== undefined && update.sentAt > lateFrom) {
-        const { sentAt } = update;
-        late.push(...this.#changesOf(keys).map((change) => ({ sentAt, change })));
+    this.#merge.readingLog(() => {
+      for (const bytes of updates) {
+        const update = decodeLogUpdate(bytes);
+        const keys = update && this.#loadOne(update);
+        if (keys === undefined) unreadable += 1;
+        else if (update?.sentAt !== undefined && update.sentAt > lateFrom) {
+          const { sentAt } = update;
+          late.push(...this.#changesOf(keys).map((change) => ({ sentAt, change })));
+        }
       }
-    }
+    });
     // What refers to a damaged piece can't be read either, and never will be.
     this.dropWaiting();
     this.#own.begin();

@@ -67,6 +67,8 @@ export class LaneMerge {
   readonly #forks = new LaneForks();
   readonly #parking = createParking();
   readonly #early = new EarlyParts();
+  /** While a log is read: lanes without the right to be there, by their names. */
+  #past: Map<string, Lane> | undefined;
 
   constructor(
     init: DocumentInit,
@@ -211,7 +213,7 @@ export class LaneMerge {
     if (this.#lanes.isReplaced(part, to)) return true;
     if (part.making === undefined) return lane !== undefined && from <= clockOf(lane);
     const isHere = lane !== undefined && clockOf(lane) >= part.making.head.base;
-    return isHere || hasSources(this.#lanes.byName, part.did, part.making);
+    return isHere || hasSources(this.#sources, part.did, part.making);
   }
 
   #mergeInto(checked: readonly Checked[], latestMs: number, merged: Merged): void {
@@ -239,6 +241,11 @@ export class LaneMerge {
     const known = this.#lanes.get(name);
     const clock = known === undefined ? 0 : clockOf(known);
     if (this.#lanes.isReplaced(part, sent.to)) return false;
+    const past = this.#past?.get(name);
+    if (past !== undefined) {
+      this.#extendPast(past, sent, merged);
+      return false;
+    }
     if (sent.to > clock && sent.to > this.#rules.limitOf(part)) {
       merged.isUnpermitted = true;
       return false;
@@ -264,9 +271,10 @@ export class LaneMerge {
       !this.#rules.isProven(part, facts, newest)
     ) {
       merged.isUnpermitted = true;
+      if (known === undefined) this.#keepPast(lane, facts);
       return false;
     }
-    if (!addNewKeys(lane, facts)) Y.applyUpdateV2(lane.doc, facts.update);
+    add(lane, facts);
     this.#lanes.add(lane);
     this.#winners.know(lane);
     this.#putAll(lane, newest, merged.keys);
@@ -300,6 +308,42 @@ export class LaneMerge {
     const dueAt = Math.max(before ?? 0, last - AHEAD_MS);
     if (!this.#early.put(part, sent, dueAt)) merged.isCrowded = true;
     return true;
+  }
+
+  /**
+   * Runs `read`, which brings in the rows of a log. A row that made a lane from others names these, and the right to one of
+   * them may be gone by now, as where its writer has begun another one since: while the log is read, such lanes are kept
+   * beside the board, for what was made from them alone.
+   */
+  readingLog<T>(read: () => T): T {
+    this.#past = new Map();
+    try {
+      return read();
+    } finally {
+      this.#past = undefined;
+    }
+  }
+
+  #keepPast(lane: Lane, facts: UpdateFacts): void {
+    if (this.#past === undefined) return;
+    add(lane, facts);
+    this.#past.set(lane.name, lane);
+  }
+
+  #extendPast(lane: Lane, sent: UpdateFacts, merged: Merged): void {
+    merged.isUnpermitted = true;
+    const clock = clockOf(lane);
+    if (sent.to <= clock || sent.from > clock) return;
+    const facts = sent.from === clock ? sent : this.#after(sent, lane.client, clock);
+    if (facts !== undefined && newestWrites(lane, facts) !== undefined) add(lane, facts);
+  }
+
+  /** What lanes may be made from. */
+  get #sources(): ReadonlyMap<string, Lane> {
+    const { byName } = this.#lanes;
+    return this.#past === undefined || this.#past.size === 0
+      ? byName
+      : new Map([...this.#past, ...byName]);
   }
 
   /** Compares a piece of a whole lane with the lane that is here; true when that one is replaced. */
@@ -338,11 +382,11 @@ export class LaneMerge {
       return false;
     }
     if (isHere || this.#lanes.isReplaced(part, making.head.base)) return false;
-    if (!hasSources(this.#lanes.byName, did, making)) {
+    if (!hasSources(this.#sources, did, making)) {
       this.#parking.put({ part, from: 0, to: making.head.base });
       return false;
     }
-    const lane = makeLane(this.#lanes.byName, { did, client, gen }, making);
+    const lane = makeLane(this.#sources, { did, client, gen }, making);
     if (lane === undefined) {
       merged.isMalformed = true;
       return false;
@@ -371,6 +415,10 @@ export class LaneMerge {
       this.#winners.put(createWinner(lane, found, sizeOf(key, facts.sizeBytes)), keys);
     }
   }
+}
+
+function add(lane: Lane, facts: UpdateFacts): void {
+  if (!addNewKeys(lane, facts)) Y.applyUpdateV2(lane.doc, facts.update);
 }
 
 /** The keys that an update names. */

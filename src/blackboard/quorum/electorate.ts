@@ -158,7 +158,7 @@ export class Electorate {
   ): Promise<Reply | undefined> {
     const set = await this.setOf(cell.board);
     const { set: number, disk } = ask.to;
-    if (number < set.number) return { t: 'moved', state: set };
+    if (number < set.number) return this.#moved(by.did, cell.board, set);
     if (number > set.number) return { t: 'behind' };
     const own = await this.ownVoter(set);
     const isMeant = own !== undefined && (disk === '' || disk === own.disk);
@@ -237,6 +237,16 @@ export class Electorate {
       page.push(key);
     }
     return { t: 'keys', keys: page, count, more: false };
+  }
+
+  /** Who keeps the board is for those who may read it, and for those who keep it or did before. */
+  #moved(by: Did, id: string, set: ReplicaSet): Reply | undefined {
+    const { isSameNode } = this.#components;
+    const board = this.#components.find(id);
+    const last = set.record === undefined ? undefined : board?.readChange(set.record);
+    const kept = [...votersOf(set), ...(last?.before ?? [])].map(({ did }) => did);
+    const isKeeper = [...kept, ...(board?.first ?? [])].some((did) => isSameNode(by, did));
+    return isKeeper || board?.mayRead(by) === true ? { t: 'moved', state: set } : undefined;
   }
 
   #lostDisk(board: string, set: ReplicaSet): undefined {

@@ -163,6 +163,24 @@ describe('a board in a private mesh', () => {
     await again.blackboard.stop();
   });
 
+  it.each([
+    ['when it is killed at once', 1, false],
+    ['when it stops, and the disk took nothing for a while', 2, true],
+  ])('leaves nothing of a right that the disk refused, %s', async (_, failures, stops) => {
+    await withPlan();
+    await settle();
+    const { blackboard, table } = member('ann');
+    Object.assign(table, { failures, keepsFailed: true });
+    const given = (await board('ann')).grant({ to: didOf('bob'), ability: 'read' });
+    expect(await codeOf(given)).not.toBe('fine');
+    if (stops) await blackboard.stop();
+    const left = table.at(table.journal.length);
+    const again = makeMember(createHub(), 'ann', { clock: mesh.clock, table: left, keys: KEYS });
+    await again.blackboard.start();
+    expect((await again.blackboard.board('plan')).may(didOf('bob'), 'read')).toBe(false);
+    await again.blackboard.stop();
+  });
+
   it('refuses whole what a hostile writer sends outside of its prefix, as somebody else, or without any right, and scores it', async () => {
     await withPlan();
     await (await board('ann')).grant({ to: didOf('bob'), ability: 'write', prefix: 'b/' });

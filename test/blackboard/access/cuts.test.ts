@@ -7,6 +7,7 @@ import {
   signCut,
 } from '../../../src/blackboard/access/access-records.ts';
 import { BoardAccess } from '../../../src/blackboard/access/board-access.ts';
+import { isNamed, limitIn } from '../../../src/blackboard/access/cuts.ts';
 import { boardIdOf } from '../../../src/blackboard/board-id.ts';
 import { decodeUpdate } from '../../../src/blackboard/lanes/update.ts';
 import { issueGrant } from '../../../src/grants/index.ts';
@@ -290,6 +291,34 @@ it('a lane that was begun anew with a lane in sight that counts no more is taken
   expect(new Set(readers.map(({ document }) => document.digest())).size).toBe(1);
 });
 
+it('what counts of a writer before its right was taken back is there after a start, where its lane was made from one before', () => {
+  const world = new World();
+  const [ann, dan] = [world.at(0), world.at(3)];
+  let told = 0;
+  const tell = (): void => {
+    for (const update of world.updates.slice(told)) ann.document.apply(update);
+    told = world.updates.length;
+  };
+  for (let n = 0; n < 9; n += 1) dan.document.set({ key: `a/${n % 2}`, value: n });
+  tell();
+  // It is killed: its next lane is of another client.
+  world.open(dan, dan.rows);
+  dan.document.set({ key: 'a/2', value: 'last' });
+  dan.document.renew();
+  tell();
+  const content = { 'a/0': 8, 'a/1': 7, 'a/2': 'last' };
+  expect(contentOf(ann.document)).toEqual(content);
+  const lanes = ann.document.seenOf(dan.self);
+  expect([
+    lanes.length,
+    new Set(world.updates.flatMap((one) => decodeUpdate(one)?.parts[0]?.client ?? [])).size,
+  ]).toEqual([1, 2]);
+  world.revoke(dan.self, false);
+  expect(contentOf(ann.document)).toEqual(content);
+  world.open(ann, ann.rows);
+  expect(contentOf(ann.document)).toEqual(content);
+});
+
 it('whoever brings what an update waits for is not blamed for that update, which comes after a cut', () => {
   const world = new World();
   const [ann, bob, cyd] = [world.at(0), world.at(1), world.at(2)];
@@ -329,4 +358,28 @@ it('what was seen of a writer whose right was taken back meanwhile is not waited
   expect(ann.document.covers(seen)).toBe(false);
   world.revoke(cyd.self, false);
   expect(ann.document.covers(seen)).toBe(true);
+});
+
+it('a cut that names a lane and the next one of the same writer lets each count up to its own place', () => {
+  const bob = BOB.did;
+  const both = new Map([
+    [
+      bob,
+      [
+        { client: 7, gen: 1, clock: 8 },
+        { client: 7, gen: 2, clock: 2 },
+      ],
+    ],
+  ]);
+  const limits = (...cuts: readonly (typeof both)[]): readonly number[] =>
+    [0, 1, 2, 3].map((gen) => limitIn(cuts, { did: bob, client: 7, gen }));
+  expect(limits(both)).toEqual([Infinity, 8, 2, 0]);
+  const earlier = new Map([[bob, [{ client: 7, gen: 1, clock: 5 }]]]);
+  expect(limits(both, earlier)).toEqual([Infinity, 5, 0, 0]);
+  expect(limitIn([both], { did: bob, client: 8, gen: 2 })).toBe(Infinity);
+  expect([isNamed([both], bob, 7), isNamed([both], bob, 8), isNamed([both], ANN.did, 7)]).toEqual([
+    true,
+    false,
+    false,
+  ]);
 });
