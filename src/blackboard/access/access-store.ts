@@ -105,7 +105,8 @@ export class AccessWriter {
     const delayMs = backoffMs(this.#failures, RETRY, this.#random);
     this.#failures += 1;
     this.#cancelRetry = this.#clock.schedule(delayMs, () => {
-      void this.#inTurn(() => this.#takeOff());
+      // Where the disk refuses again there is another try.
+      this.#inTurn(() => this.#takeOff()).catch(() => undefined);
     });
   }
 }
