@@ -5,6 +5,7 @@
 import { messageOf, sleep, withDeadline } from '../../core/index.ts';
 import type { Clock, Logger, PeerId, Random, Scope } from '../../core/index.ts';
 import type { Network } from '../../network/index.ts';
+import { accusersNeeded } from './accusations.ts';
 import type { IndirectProbe } from './indirect-probe.ts';
 import type { Evidence } from './suspicion.ts';
 
@@ -72,19 +73,34 @@ export async function probeSuspect(
   suspicion: SuspicionHandle,
 ): Promise<void> {
   const asked = new Map<PeerId, number>();
+  const said = new Map<PeerId, boolean>();
   for (let attempt = 1; !scope.closed && suspicion.isInDoubt(); attempt += 1) {
     const witnesses = pickWitnesses(components, peer, asked);
     for (const witness of witnesses) asked.set(witness, (asked.get(witness) ?? 0) + 1);
     const timeoutMs = PROBE_TIMEOUT_MS * suspicion.patience();
-    const [isReached, vouching] = await Promise.all([
+    const [isReached] = await Promise.all([
       reach(components, peer, timeoutMs),
-      components.indirectProbe.ask(peer, witnesses, timeoutMs),
+      ...witnesses.map(async (witness) => {
+        const reaching = await components.indirectProbe.ask(peer, [witness], timeoutMs);
+        said.set(witness, reaching > 0);
+      }),
     ]);
     if (scope.closed) return;
-    const isVouched = vouching > 0 && vouching >= Math.min(VOUCHING, witnesses.length);
+    const isVouched = isBelieved([...said.values()]);
     suspicion.probed({ isReached, isVouched, attempt });
     if (!suspicion.isInDoubt() || !(await sleep(scope, PROBE_PAUSE_MS))) return;
   }
+}
+
+/**
+ * Whether enough of those who were asked in this suspicion say, by the last word of each, that they reach the suspect: of
+ * the first three two, of more than those more than a third, this node counted among them.
+ */
+function isBelieved(words: readonly boolean[]): boolean {
+  const vouching = words.filter(Boolean).length;
+  const needed =
+    words.length <= WITNESSES ? Math.min(VOUCHING, words.length) : accusersNeeded(words.length + 1);
+  return vouching > 0 && vouching >= needed;
 }
 
 async function reach(
