@@ -40,7 +40,9 @@ export interface StrongStep {
 export function stepped(state: StrongState, { value, op }: StrongStep): StrongState {
   const { ops } = state;
   const kept = ops.length < OPS_MAX ? ops : ops.slice(1 - OPS_MAX);
-  return { ...state, value, count: state.count + 1, ops: [...kept, op] };
+  const { base } = state;
+  const from = base === undefined ? {} : { base };
+  return { value, count: state.count + 1, ops: [...kept, op], ...from };
 }
 
 /** A state, and under which ballot it was accepted: no other one ever is under that ballot. */
@@ -159,7 +161,10 @@ export function answerQuestion(
   if (question.t === 'prepare') {
     const accepted = row?.accepted;
     const known = accepted === undefined ? { count: floor.count } : { accepted };
-    return { row: { ...row, promised: ballot }, answer: { t: 'promised', ballot, ...known } };
+    return {
+      row: { promised: ballot, ...(accepted && { accepted }) },
+      answer: { t: 'promised', ballot, ...known },
+    };
   }
   const { state, next } = question;
   const later = compareBallots(next, ballot) > 0 ? next : ballot;

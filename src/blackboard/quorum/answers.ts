@@ -66,7 +66,7 @@ export class StrongAnswers {
     try {
       if ('to' in ask)
         return await this.#components.electorate.answer({ peer, did: by }, cell, ask);
-      return await this.#answerNode(found, cell, { ...ask, by, peer });
+      return await this.#answerNode(found, cell, { by, peer, ...ask });
     } catch (error) {
       const failed = failure(error);
       if (failed !== undefined) return failed;

@@ -107,7 +107,7 @@ export class Electorate {
   ): Promise<Reply | undefined> {
     const { self, isSameNode, links } = this.#components;
     const to: Addressee = { set: set.number, disk: voter.disk };
-    if (isSameNode(self, voter.did)) return this.#askSelf(cell, { ...ask, to });
+    if (isSameNode(self, voter.did)) return this.#askSelf(cell, { to, ...ask });
     const peer = this.#components.peerOf(voter.did);
     if (peer === undefined) return undefined;
     let reply = await this.#askPeer(peer, { cell, to, ask: shortOf(ask) });
@@ -127,7 +127,7 @@ export class Electorate {
     peer: PeerId,
     { cell, to, ask }: { readonly cell: Cell; readonly to: Addressee; readonly ask: ReplicaAsk },
   ): Promise<Reply | undefined> {
-    const { reply } = await this.#components.links.ask(peer, cell, { ...ask, to }, ANSWER_MS);
+    const { reply } = await this.#components.links.ask(peer, cell, { to, ...ask }, ANSWER_MS);
     return reply;
   }
 

@@ -87,7 +87,7 @@ class StreamLinks implements QuorumLinks {
           resolve(answer);
         },
       });
-      link.stream.send(encodeAsk({ ...cell, i, ask }));
+      link.stream.send(encodeAsk({ i, ask, ...cell }));
     });
     this.#idle(name, link);
     return reply === undefined ? { sent: true } : { reply, sent: true };

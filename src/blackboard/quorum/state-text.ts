@@ -54,12 +54,12 @@ const joined = new WeakMap<Op, Joined>();
 export function stateText(state: StrongState): string {
   const known = texts.get(state);
   if (known !== undefined) return known;
-  const { ops, count, ...rest } = state;
+  const { ops, count, value, base } = state;
   const { by, text: all } = nextJoined(ops, count) ?? wholeJoined(ops, count);
   const last = ops.at(-1);
   if (last !== undefined) joined.set(last, { by, text: all, count, length: ops.length });
   const writers = by.length === 0 ? '' : `,"by":${JSON.stringify(by)}`;
-  const head = JSON.stringify({ ...rest, count }).slice(0, -1);
+  const head = JSON.stringify({ value, count, base }).slice(0, -1);
   const text = `${head}${writers},"ops":[${all}]}`;
   texts.set(state, text);
   return text;
@@ -105,7 +105,7 @@ export function stateOf(raw: unknown, text?: unknown): StrongState | undefined {
   if (ops.length !== all.length) return undefined;
   if (base !== undefined && !isBelow(base)) return undefined;
   const from = base === undefined ? {} : { base };
-  const state = { ...(value === undefined ? {} : { value: value as Json }), count, ...from, ops };
+  const state: StrongState = { value: value as Json | undefined, count, ops, ...from };
   if (typeof text === 'string') texts.set(state, text);
   return state;
 }

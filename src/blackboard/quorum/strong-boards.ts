@@ -225,7 +225,7 @@ class QuorumBoards implements StrongBoards {
     const isFresh = since === undefined;
     const known = this.#seen.countOf(cell);
     const isActive = await this.#isReplica(cell.board);
-    const here = { ...wanted, isFresh, patienceMs: PATIENCE_MS };
+    const here = { isFresh, patienceMs: PATIENCE_MS, ...wanted };
     const isHere = isActive && (isRead(request) || this.#seen.isOwn(cell));
     if (isHere && !isRead(request)) return this.#do({ ...here, since });
     const read = isHere ? await this.#read(cell) : undefined;
@@ -417,7 +417,7 @@ class QuorumBoards implements StrongBoards {
     const by = this.#components.self;
     const request = { t: 'get' } as const;
     const asked = { board, cell, by, request, id: randomUUID(), since: undefined, isFresh: true };
-    await this.#do({ ...asked, patienceMs: HAND_MS });
+    await this.#do({ patienceMs: HAND_MS, ...asked });
   }
 
   #ranked(replicas: readonly Did[], cell: Cell): readonly Did[] {
