@@ -79,8 +79,12 @@ export type BoardEvent = typeof event extends fc.Arbitrary<infer T> ? T : never;
 /** One event of a kind. */
 export type EventOf<K extends BoardEvent['kind']> = Extract<BoardEvent, { readonly kind: K }>;
 
-/** How many nodes there are, and what happens to them. */
+/** How many nodes there are, what happens to them, and what follows from `chance`: see `chance.ts`. */
 export const story = fc.record({
   nodes: fc.integer({ min: 3, max: NAMES.length }),
   events: fc.array(event, { minLength: 20, maxLength: 60, size: 'max' }),
+  chance: fc.nat(),
 });
+
+/** What happens in one world. */
+export type Story = typeof story extends fc.Arbitrary<infer T> ? T : never;

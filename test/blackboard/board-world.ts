@@ -87,7 +87,8 @@ export class BoardWorld {
       clock: this.clock,
       faults: this.faults,
       // What counts no more may be seen, and be gone afterwards.
-      isLasting: (board, by) => board !== 'plan' || !this.#revoked.has(by),
+      isLasting: (board, by) =>
+        board !== 'plan' || ![...this.#revoked].some((name) => didOf(name) === by),
     });
     this.#hub.seesChunk = (way, chunk) => {
       if (way.protocol !== ROAD_PROTOCOL || chunk.length < 32) return;
@@ -299,7 +300,7 @@ export class BoardWorld {
     const before = this.ledger.ops.length;
     await this.#write(name, { board: event.board, key: event.key, ttlMs: 0 });
     const op = this.ledger.ops[before];
-    if (op?.state === 'sure') this.#client.wrote(op, board);
+    if (op?.state === 'sure') this.#client.wrote(op, didOf(name), board);
   }
 
   /** A month later, of whom ann has not heard. */

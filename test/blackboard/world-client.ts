@@ -1,5 +1,6 @@
 /** A client that goes from node to node with what it was told last, and notes where it is promised more than it gets. */
 import type { Board } from '../../src/blackboard/index.ts';
+import type { Did } from '../../src/core/index.ts';
 import type { TestClock } from '../core/test-clock.ts';
 import { calm } from './hub.ts';
 import { KEYS } from './board-events.ts';
@@ -8,7 +9,7 @@ import type { Ledger, Op } from './ledger.ts';
 /** What the client has read or written of a key at the latest. */
 interface Known {
   readonly at: number;
-  readonly by: string;
+  readonly by: Did;
 }
 
 /** What a client works with. */
@@ -18,7 +19,7 @@ export interface HoppingClientInit {
   /** Gets what was promised and not kept. */
   readonly faults: string[];
   /** Whether what somebody writes to a board counts for good. */
-  readonly isLasting: (board: string, by: string) => boolean;
+  readonly isLasting: (board: string, by: Did) => boolean;
 }
 
 /** Longer than a node that is behind lets a client wait, ms. */
@@ -60,17 +61,15 @@ export class HoppingClient {
       if (known !== undefined && !isGone && at < known.at) {
         faults.push(`a client read ${of}/${key} of ${known.at}, and then of ${at}`);
       }
-      if (at === 0) continue;
-      const op = shown.entry && ledger.opOf(shown.entry);
-      const { by = '' } = op ?? {};
-      this.#known.set(`${of}/${key}`, { at, by });
+      // A deletion as well has an author, whose right may be taken back.
+      const by = shown.entry?.by ?? shown.gone?.by;
+      if (by !== undefined) this.#known.set(`${of}/${key}`, { at, by });
     }
     this.#tokens.set(of, board.token());
   }
 
   /** Its own write was acknowledged: it comes after all that the client had read. */
-  wrote(op: Op, board: Board): void {
-    const { board: of, key, by, at = 0 } = op;
+  wrote({ board: of, key, at = 0 }: Op, by: Did, board: Board): void {
     const others = KEYS.map((one) => this.#lasting(of, one)?.at ?? 0);
     if (at < Math.max(...others)) {
       this.#init.faults.push(`a client's write of ${of}/${key} comes before what it had read`);

@@ -158,7 +158,7 @@ export interface BoardDocument {
   digest(): string;
   /**
    * What writers may write has changed: lanes that say what counts no more are dropped, and are to be had again up to
-   * where they count from whoever has not gone further. True when there was such a lane.
+   * where they count from whoever has not gone further. True when there was such a lane, or another thing is shown.
    */
   reviewRights(): boolean;
   /** When the next entry ends, ms since the epoch. */

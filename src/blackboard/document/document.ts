@@ -355,8 +355,11 @@ class LaneDocument implements BoardDocument {
       this.#winners.dropped(lane, keys);
       this.#own.dropped(lane);
     }
+    for (const lane of this.#lanes.all()) {
+      if (clockOf(lane) >= this.#merge.rules.limitOf(lane)) this.#winners.ended(lane, keys);
+    }
     this.#own.reviewRights(lanes.some(({ did }) => did === this.#init.self));
-    if (lanes.length === 0) return false;
+    if (lanes.length === 0 && keys.size === 0) return false;
     this.#winners.seenMore();
     this.#tell(new Uint8Array(0), 'cut', keys);
     return true;

@@ -1,7 +1,8 @@
 /**
  * Two replicas have seen as much of a lane and hold different things: its owner told them different things, or
  * somebody passed on what the owner never wrote. Yjs keeps whatever came first, so that they would differ for good.
- * Whoever is sent the whole lane builds it beside the own one, and keeps that of both whose contents hash higher.
+ * Whoever is sent the whole lane builds it beside the own one, and keeps that of both which holds more writes, or else
+ * whose contents hash higher.
  */
 import { createHash } from 'node:crypto';
 import * as Y from 'yjs';
@@ -31,8 +32,26 @@ export class LaneForks {
       if (this.#built.size < BUILT_MAX) this.#built.set(known.name, lane);
       return undefined;
     }
-    return hashOf(lane) > hashOf(known) ? lane : undefined;
+    return compare(lane, known) > 0 ? lane : undefined;
   }
+}
+
+/**
+ * Above zero when `a` is kept. Where a lane was cut off, one replica has a write that another has as replaced, by what
+ * lies beyond the cut: what still has its contents is kept.
+ */
+function compare(a: Lane, b: Lane): number {
+  const more = countOf(a) - countOf(b);
+  if (more !== 0) return more;
+  const [ours, theirs] = [hashOf(a), hashOf(b)];
+  if (ours === theirs) return 0;
+  return ours > theirs ? 1 : -1;
+}
+
+function countOf(lane: Lane): number {
+  let count = 0;
+  for (const _write of writesOf(lane)) count += 1;
+  return count;
 }
 
 function hashOf(lane: Lane): string {

@@ -278,6 +278,7 @@ export class LaneMerge {
     this.#lanes.add(lane);
     this.#winners.know(lane);
     this.#putAll(lane, newest, merged.keys);
+    if (facts.to >= this.#rules.limitOf(part)) this.#winners.ended(lane, merged.keys);
     const { did, client, gen } = part;
     merged.applied.push({ did, client, gen, update: facts.update });
     return facts === sent;
@@ -356,8 +357,7 @@ export class LaneMerge {
       return false;
     }
     this.#lanes.add(lane);
-    for (const { write } of writesOf(known)) this.#winners.reconsider(write.key, merged.keys);
-    for (const { write } of writesOf(lane)) this.#winners.reconsider(write.key, merged.keys);
+    this.#winners.replaced(known, lane, merged.keys);
     const { did, client, gen } = lane;
     merged.applied.push({ did, client, gen, update: wholeOf(lane) });
     return true;

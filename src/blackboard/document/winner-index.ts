@@ -6,7 +6,7 @@ import type { Did } from '../../core/index.ts';
 import { createContentDigest } from './content-digest.ts';
 import { SEEN_MAX, markOf } from '../lanes/lane-format.ts';
 import type { Seen } from '../lanes/lane-format.ts';
-import { writesOf } from '../lanes/lane.ts';
+import { writeIn, writesOf } from '../lanes/lane.ts';
 import type { Lane } from '../lanes/lane.ts';
 import type { Stamp } from '../lanes/stamp.ts';
 import type { BoardChange, BoardEntry } from '../types.ts';
@@ -121,14 +121,17 @@ export class WinnerIndex {
     } else if (before.lane === lane) this.#choose(before, keys);
   }
 
-  /** A lane is replaced by another of the same name: looks at a key in all lanes again. */
-  reconsider(key: string, keys: Set<string>): void {
-    const before = this.#winners.get(key);
-    if (before !== undefined) this.#choose(before, keys);
-    else {
-      const next = newestAmong(this.#lanes(), key, 0);
-      if (next !== undefined) this.put(next, keys);
+  /** Hears that a lane is replaced by another of the same name: looks at the keys of both in all lanes again. */
+  replaced(before: Lane, lane: Lane, keys: Set<string>): void {
+    for (const { write } of writesOf(lane)) {
+      const winner = this.#winners.get(write.key);
+      if (winner !== undefined) this.#choose(winner, keys);
+      else {
+        const next = newestAmong(this.#lanes(), write.key, 0);
+        if (next !== undefined) this.put(next, keys);
+      }
     }
+    this.dropped(before, keys);
   }
 
   /** Hears that a lane is not needed any more, and is not among all lanes now. */
@@ -137,6 +140,24 @@ export class WinnerIndex {
       const winner = this.#winners.get(write.key);
       if (winner?.lane === lane) this.#choose(winner, keys);
     }
+    this.ended(lane, keys);
+  }
+
+  /**
+   * Hears that nothing follows in a lane, or that it is gone. A write wins until the one that has replaced it in its lane is
+   * here, which comes in a later piece; where that never comes, the write counts no more all the same.
+   */
+  ended(lane: Lane, keys: Set<string>): void {
+    let left = lane.winning;
+    for (const { write, clock } of writesOf(lane)) {
+      const winner = this.#winners.get(write.key);
+      if (winner?.lane === lane && winner.clock === clock) left -= 1;
+    }
+    if (left === 0) return;
+    const lost = [...this.#winners.values()].filter(
+      (winner) => winner.lane === lane && writeIn(lane, winner.key)?.clock !== winner.clock,
+    );
+    for (const winner of lost) this.#choose(winner, keys);
   }
 
   nextEnd(): number | undefined {

@@ -360,6 +360,62 @@ it('what was seen of a writer whose right was taken back meanwhile is not waited
   expect(ann.document.covers(seen)).toBe(true);
 });
 
+/** A writer replaces a key twice; of what others lack then, the first piece alone says that the key was replaced, and not by what. */
+function replacedTwice(world: World): readonly Uint8Array[] {
+  const [ann, bob, cyd, dan] = [world.at(0), world.at(1), world.at(2), world.at(3)];
+  const large = (name: string): string => `${name}${'.'.repeat(30_000)}`;
+  cyd.document.set({ key: 'a/1', value: 'first' });
+  for (const other of [ann, bob, dan]) world.sync(other, cyd);
+  cyd.document.set({ key: 'a/1', value: large('second') });
+  cyd.document.set({ key: 'a/1', value: large('third') });
+  const pieces = [...(cyd.document.diff(dan.document.vector()) ?? [])];
+  expect(pieces.length).toBe(2);
+  return pieces;
+}
+
+it('nothing beyond a cut is seen where it was replaced by what has not come', () => {
+  const world = new World();
+  const [ann, cyd, dan] = [world.at(0), world.at(2), world.at(3)];
+  const [piece = new Uint8Array(0)] = replacedTwice(world);
+  // To ann nothing of cyd has come.
+  world.open(ann, []);
+  expect(dan.document.apply(piece)).toBe('applied');
+  expect(contentOf(dan.document)).toEqual({ 'a/1': 'first' });
+  world.revoke(cyd.self, false);
+  world.learn(dan, ann.access.records);
+  expect(contentOf(dan.document)).toEqual({});
+  expect(dan.document.size).toBe(0);
+});
+
+it.each(['before', 'after'])(
+  'replicas that have as much of a lane as a cut lets count are equal, where it came to one of them in pieces %s the cut',
+  (when) => {
+    const world = new World();
+    const [ann, cyd, dan] = [world.at(0), world.at(2), world.at(3)];
+    const [piece = new Uint8Array(0)] = replacedTwice(world);
+    // To dan each write by itself, and the second is the last that counts.
+    const [, second = new Uint8Array(0)] = world.updates;
+    dan.document.apply(second);
+    const isBefore = when === 'before';
+    const takes = isBefore ? ann : world.at(1);
+    if (isBefore) expect(takes.document.apply(piece)).toBe('applied');
+    else ann.document.apply(second);
+    world.revoke(cyd.self, false);
+    world.learn(takes, ann.access.records);
+    if (!isBefore) expect(takes.document.apply(piece)).toBe('applied');
+    // Nothing follows that says by what the first one was replaced.
+    expect(contentOf(takes.document)).toEqual({});
+    world.settle();
+    const readers = world.replicas.filter(({ self }) => ann.access.mayRead(self));
+    const shown = readers.map(({ document }) => String(contentOf(document)['a/1']).slice(0, 6));
+    expect(shown).toEqual(['second', 'second', 'second']);
+    expect(new Set(readers.map(({ document }) => document.digest())).size).toBe(1);
+    const { access, document, self } = takes;
+    const copy = makeDocument(takes.rows, {}, { self, access });
+    expect([contentOf(copy), copy.digest()]).toEqual([contentOf(document), document.digest()]);
+  },
+);
+
 it('a cut that names a lane and the next one of the same writer lets each count up to its own place', () => {
   const bob = BOB.did;
   const both = new Map([
