@@ -7,10 +7,11 @@ import { hashArguments, lineOf, placed } from '../../src/audit/format.ts';
 import type { Content } from '../../src/audit/format.ts';
 import { AUDIT_KINDS, AUDIT_OUTCOMES } from '../../src/core/index.ts';
 import type { Json } from '../../src/core/index.ts';
+import { anyText } from '../fixtures/any-text.ts';
 import { decision } from './arrange-entries.ts';
 
 const text = fc.oneof(
-  fc.string({ unit: 'binary' }),
+  anyText(),
   fc.constantFrom('', '"', '\\', '\n', '\u2028', '\uD800', '\u0000', 'ü', '😀', '</script>'),
 );
 const number = fc.oneof(fc.nat(), fc.double(), fc.constantFrom(-0, 1e21, 0.1, NaN, Infinity));

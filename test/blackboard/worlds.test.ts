@@ -23,7 +23,7 @@ it(
           total[one] = (total[one] ?? 0) + times;
         }
       }),
-      { seed: 17, endOnFailure: true, numRuns: upTo(20, 300) },
+      { seed: 17, endOnFailure: true, numRuns: upTo(12, 300) },
     );
     // All of it happens, or else this shows nothing.
     const never = Object.entries(total).filter(([, times]) => times === 0);
