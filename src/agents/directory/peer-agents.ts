@@ -130,9 +130,12 @@ class KnownAgents implements PeerAgents {
   }
 
   called(text: string): readonly AgentView[] {
-    const named = this.#components.membership
-      .peers()
-      .flatMap((peer) => this.#of(peer, (agent) => isNamed(agent, text, peer)));
+    const named: AgentView[] = [];
+    for (const peer of this.#components.membership.peers()) {
+      const found = this.#of(peer, (agent) => isNamed(agent, text, peer));
+      if (found.length > 0) named.push(...found);
+    }
+    if (named.every(({ announced }) => announced !== true)) return named;
     const asked = named.filter(({ announced }) => announced !== true);
     return asked.length > 0 ? asked : named;
   }
@@ -333,9 +336,15 @@ export function isNamed(
   text: string,
   { alias }: { readonly alias: string } = { alias: node },
 ): boolean {
-  // Most are neither, and no text is made for them.
-  if (!text.startsWith(name) && !text.startsWith(id)) return false;
-  return name === text || id === text || text === `${name}@${alias}` || text === `${id}@${alias}`;
+  return isAddress(text, name, alias) || isAddress(text, id, alias);
+}
+
+/** Whether `text` is `name`, or `name@alias`: each message asks it of each agent, so that no text is made for that. */
+function isAddress(text: string, name: string, alias: string): boolean {
+  if (!text.startsWith(name)) return false;
+  if (text.length === name.length) return true;
+  const isAsLong = text.length === name.length + alias.length + 1;
+  return isAsLong && text[name.length] === '@' && text.endsWith(alias);
 }
 
 function atNode(agent: AgentView, { alias }: PeerView): AgentView {

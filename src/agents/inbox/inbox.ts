@@ -238,7 +238,7 @@ class AgentInbox implements Inbox {
     const row = isKnown ? undefined : Buffer.from(JSON.stringify({ sender, message }));
     const bytes = row?.length ?? ROW_BYTES + sender.length + (incoming.bytes ?? 0);
     this.#checkRoom(bytes);
-    const done = this.#place({ ...incoming, key, row, bytes });
+    const done = this.#place({ message, sender, durable: incoming.durable, key, row, bytes });
     this.#known.set(key, done);
     try {
       await done;
@@ -334,14 +334,8 @@ class AgentInbox implements Inbox {
   }
 
   /** The place of a message is that of its call, however long the disk takes with those before. */
-  #place({
-    key,
-    row,
-    bytes,
-    ...incoming
-  }: Incoming & { key: string; row: Buffer | undefined; bytes: number }): Promise<void> {
-    const { message, sender } = incoming;
-    const durable = row !== undefined && incoming.durable;
+  #place({ durable: isDurable, key, message, row, bytes, sender }: Placed): Promise<void> {
+    const durable = row !== undefined && isDurable;
     const seq = this.#next;
     this.#next += 1;
     this.#coming += 1;
@@ -510,6 +504,14 @@ function tooLong(history: readonly Entry[]): number {
   let count = 0;
   for (; bytes > HISTORY_BYTES_MAX; count += 1) bytes -= history[count]?.bytes ?? bytes;
   return count;
+}
+
+/** A message with its room. */
+interface Placed extends Incoming {
+  readonly key: string;
+  /** As it lies on the disk; absent for one that is not written. */
+  readonly row: Buffer | undefined;
+  readonly bytes: number;
 }
 
 function seqIn(key: string): number {

@@ -7,6 +7,8 @@
 import { StarlingError, createScope, messageOf, settledWithin, sleep } from '../../core/index.ts';
 import type { Clock, Json, JsonObject, Logger, Scope } from '../../core/index.ts';
 import { PAGE_MAX } from '../limits.ts';
+import { InHand } from './in-hand.ts';
+import type { Hand } from './in-hand.ts';
 import type { AgentMessage } from '../types.ts';
 import type { InboxPage } from './inbox.ts';
 
@@ -69,7 +71,7 @@ export interface Taker {
 /** The mailbox of one agent. */
 export interface Mailbox extends Taker {
   /** Messages that a process deals with now, and who sent them. */
-  inHand(): ReadonlyMap<AgentMessage, string>;
+  readonly inHand: Hand;
   /** Those of them that were never in the inbox. */
   readonly taken: number;
   /** A process may have become ready. */
@@ -102,7 +104,7 @@ class RunMailbox implements Mailbox {
   readonly #components: MailboxComponents;
   readonly #init: MailboxInit;
   readonly #scope: Scope;
-  readonly #hand = new Map<AgentMessage, string>();
+  readonly #hand = new InHand();
   readonly #wakers = new Set<() => void>();
   /** What is being dealt with, in the order in which it came. */
   readonly #order: InWork[] = [];
@@ -122,7 +124,7 @@ class RunMailbox implements Mailbox {
     this.#running = this.#run();
   }
 
-  inHand(): ReadonlyMap<AgentMessage, string> {
+  get inHand(): Hand {
     return this.#hand;
   }
 
@@ -250,7 +252,7 @@ class RunMailbox implements Mailbox {
   async #dealWith(message: AgentMessage, sender: string): Promise<boolean> {
     const isQuery = message.type === 'query';
     const timeoutMs = message.timeoutMs ?? this.#init.timeoutMs;
-    this.#hand.set(message, sender);
+    this.#hand.add(message, sender);
     try {
       const response = await this.#deliver(message, {
         sender,

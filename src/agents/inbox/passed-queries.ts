@@ -24,7 +24,7 @@ export class PassedQueries {
 
   /** `bytes` are those of the message as JSON. */
   add(query: PassedQuery, bytes: number): void {
-    this.#kept.push({ ...query, bytes });
+    this.#kept.push({ seq: query.seq, message: query.message, bytes });
     this.#bytes += bytes;
     while (this.#kept.length > HISTORY_MAX || this.#bytes > PASSED_BYTES_MAX) {
       const oldest = this.#kept.shift();

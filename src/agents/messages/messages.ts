@@ -1,8 +1,8 @@
 /** How a message goes: into an inbox here, to the node that has the agent, or to the disk until that node is back. */
-import { StarlingError, isCount } from '../../core/index.ts';
+import { StarlingError } from '../../core/index.ts';
 import type { Json, JsonObject } from '../../core/index.ts';
-import { createAllowance, keyOf, readTaint, worstTaint } from '../../guard/index.ts';
-import type { Allowance, Principal, Taint } from '../../guard/index.ts';
+import { createAllowance, keyOf } from '../../guard/index.ts';
+import type { Allowance, Principal } from '../../guard/index.ts';
 import type { Membership, PeerView } from '../../membership/index.ts';
 import { definitionFor, misfits } from '../capabilities/schemas.ts';
 import {
@@ -10,12 +10,12 @@ import {
   HOPS_MAX,
   MESSAGES_PER_MINUTE,
   MESSAGE_BYTES_MAX,
-  QUERY_MAX_MS,
   QUERY_MS,
 } from '../limits.ts';
 import { unknownAgent } from '../directory/local-agents.ts';
 import type { LocalAgent } from '../directory/local-agents.ts';
 import { labelOf, parseAddress } from '../names.ts';
+import { hopsOf, madeMessage } from './made-message.ts';
 import { PeerMessages } from './peer-messages.ts';
 import { peerSender } from './peer-sender.ts';
 import type { PlainQuery } from './plain-query.ts';
@@ -136,10 +136,15 @@ class NodeMessages implements Messages {
     if (type !== 'response') this.#checkBreeding(principal, init);
     const sender = this.#senderOf(principal, init);
     try {
-      const result = await this.#route(principal, { ...init, type }, sender, signal);
+      const result = await this.#route(
+        principal,
+        Object.assign({}, init, { type }),
+        sender,
+        signal,
+      );
       if (sender.agent === undefined) return result;
       sender.agent.metrics.sent += 1;
-      return init.from === undefined ? { ...result, from: sender.from } : result;
+      return init.from === undefined ? Object.assign({}, result, { from: sender.from }) : result;
     } catch (error) {
       if (sender.agent !== undefined) sender.agent.metrics.errors += 1;
       throw error;
@@ -159,7 +164,7 @@ class NodeMessages implements Messages {
     this.#components.require(principal, { name }, { from: undefined, isTask: false });
     const { message: said, priority } = query;
     const init = { to: name, from, type: 'query', message: said, priority, timeoutMs } as const;
-    const message = this.#messageOf(principal, init, { from: peerSender(principal, from) });
+    const message = madeMessage(this.#components, principal, init, peerSender(principal, from));
     const bytes = AROUND_BYTES + Buffer.byteLength(JSON.stringify(said));
     if (bytes > MESSAGE_BYTES_MAX) return undefined;
     const startedAt = this.#components.clock.now();
@@ -168,9 +173,16 @@ class NodeMessages implements Messages {
       if (came instanceof StarlingError) return settled(came);
       const { id: messageId, correlationId } = message;
       const responseTime = this.#components.clock.now() - startedAt;
-      const known = { messageId, agentId: label, status: 'answered', correlationId };
       const { response, taint } = came;
-      settled({ ...known, response, responseTime, ...(taint === undefined ? {} : { taint }) });
+      settled({
+        messageId,
+        agentId: label,
+        status: 'answered',
+        correlationId,
+        response,
+        responseTime,
+        ...(taint === undefined ? {} : { taint }),
+      });
     });
     if (giveUp !== undefined) agent.metrics.received += 1;
     return giveUp;
@@ -238,7 +250,7 @@ class NodeMessages implements Messages {
     if (init.type === 'response') return this.#respond(principal, init, sender);
     const { to } = init;
     if (to === undefined) throw usage('say for whom the message is: agentId');
-    const message = this.#messageOf(principal, init, sender);
+    const message = madeMessage(this.#components, principal, init, sender.from);
     const bytes = Buffer.byteLength(JSON.stringify(message));
     if (bytes > MESSAGE_BYTES_MAX) throw tooLong(to, bytes);
     const sending = { principal, init, message, bytes, sender, signal };
@@ -298,7 +310,7 @@ class NodeMessages implements Messages {
     const { response, ...rest } = answer;
     if (principal.kind !== 'peer' || response === undefined) return answer;
     const sealed = sealedResponse(this.#components.sealing, principal.did, response);
-    return { ...rest, sealedResponse: sealed };
+    return Object.assign(rest, { sealedResponse: sealed });
   }
 
   /** The agent of this node that a peer means, whatever it calls this node. @throws STARLING_AGENT_UNKNOWN */
@@ -355,8 +367,15 @@ class NodeMessages implements Messages {
     });
     requireFit(agent, definition?.output, response, 'result');
     const responseTime = this.#components.clock.now() - startedAt;
-    const answered = { messageId, agentId, status: 'answered', correlationId } as const;
-    return { ...answered, response, responseTime, ...(taint === undefined ? {} : { taint }) };
+    return {
+      messageId,
+      agentId,
+      status: 'answered',
+      correlationId,
+      response,
+      responseTime,
+      ...(taint === undefined ? {} : { taint }),
+    };
   }
 
   #respond(principal: Principal, init: MessageInit, sender: Sender): AgentMessageResult {
@@ -378,41 +397,6 @@ class NodeMessages implements Messages {
       return { messageId, agentId, status: 'delivered', correlationId: ids[0] ?? messageId };
     }
     throw late();
-  }
-
-  #messageOf(
-    principal: Principal,
-    init: MessageInit & { type: MessageType },
-    sender: Sender,
-  ): AgentMessage {
-    const { clock, random } = this.#components;
-    const isPeer = principal.kind === 'peer';
-    const id = (isPeer ? init.messageId : undefined) ?? labelOf('msg', clock.now(), random);
-    const correlationId = init.correlationId ?? id;
-    const { hops: _claimed, taint: _said, ...metadata } = init.metadata ?? {};
-    const hops = hopsOf(principal, init);
-    // What an agent of this node has read from elsewhere may be what it says now.
-    const taint = taintOf(principal, init);
-    const { timeoutMs = QUERY_MS } = init;
-    return {
-      id,
-      from: sender.from,
-      to: init.to === undefined ? '' : parseAddress(init.to).name,
-      type: init.type,
-      message: init.message,
-      ...(init.data === undefined ? {} : { data: init.data }),
-      priority: init.priority ?? 'normal',
-      correlationId,
-      timestamp: new Date(clock.now()).toISOString(),
-      metadata: {
-        ...metadata,
-        ...(hops === 0 ? {} : { hops }),
-        ...(taint === undefined ? {} : { taint }),
-        correlationId,
-        messageId: id,
-      },
-      ...(init.type === 'query' ? { timeoutMs: Math.min(timeoutMs, QUERY_MAX_MS) } : {}),
-    };
   }
 
   /** Who sends: an agent of the caller's own, or the caller. @throws STARLING_AGENT_UNKNOWN, STARLING_AGENT_TAKEN */
@@ -491,20 +475,6 @@ interface Delivery {
   readonly isUntimed: boolean;
   /** Of the message as JSON. */
   readonly bytes: number;
-}
-
-/** How many messages led to one: by the word of the peer that it came from, or of what is known of an agent here. */
-function hopsOf(principal: Principal, { metadata }: MessageInit): number {
-  if (principal.kind === 'client') return principal.hops ?? 0;
-  const said = principal.kind === 'peer' ? metadata?.['hops'] : undefined;
-  return isCount(said) ? said : 0;
-}
-
-/** What a message may be made of: as is known of an agent here, and by the word of a peer, who can make it only worse. */
-function taintOf(principal: Principal, { metadata, taint }: MessageInit): Taint | undefined {
-  const own = principal.kind === 'client' ? principal.taint : undefined;
-  const said = principal.kind === 'peer' ? readTaint(metadata?.['taint']) : undefined;
-  return worstTaint(own, said, taint);
 }
 
 /** Programs that are one agent need not say which one. */

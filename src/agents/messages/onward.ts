@@ -4,7 +4,7 @@
  * came, and its answer to the caller as it comes: it is read once at each node. All else goes the long road, by
  * `messages.ts`; so does what is wrong with a call, which is said there.
  */
-import type { Json, JsonObject, PeerId } from '../../core/index.ts';
+import type { Json, PeerId } from '../../core/index.ts';
 import type { ChannelCall, OnwardCall, RelayedCall } from '../../gateway/index.ts';
 import { keyOf } from '../../guard/index.ts';
 import type { Principal } from '../../guard/index.ts';
@@ -13,6 +13,7 @@ import type { AgentDirectory } from '../directory/directory.ts';
 import type { LocalAgents } from '../directory/local-agents.ts';
 import { MESSAGE_BYTES_MAX, QUERY_MS, WAY_MS } from '../limits.ts';
 import { readPlainQuery } from './plain-query.ts';
+import type { PlainQuery } from './plain-query.ts';
 
 /** What queries are handed on by. */
 export interface OnwardComponents {
@@ -39,10 +40,11 @@ export function handOn(components: OnwardComponents, call: RelayedCall): Channel
   if (found === undefined || peer?.state !== 'alive') return undefined;
   // The address may mean another agent than when the guard was asked.
   components.directory.require(principal, found, { what: 'message' });
-  const { args, timeoutMs } = query;
+  const { timeoutMs, type, message, priority } = query;
+  const from = keyOf(principal).split('@', 1)[0] ?? '';
   return components.relayToPeer(peer, {
     tool: TOOL,
-    args: { agentId: found.name, from: keyOf(principal).split('@')[0] ?? '', ...args, timeoutMs },
+    args: { agentId: found.name, from, type, message, priority, timeoutMs },
     principal,
     timeoutMs: timeoutMs + WAY_MS,
     call,
@@ -63,14 +65,18 @@ function isNoAgent({ local }: Pick<OnwardComponents, 'local'>, principal: Princi
   return !local.all().some((agent) => agent.owner === owner);
 }
 
+/** What is asked of whom. */
+interface PlainCall extends Pick<PlainQuery, 'message' | 'type'> {
+  readonly to: string;
+  readonly priority: NonNullable<PlainQuery['priority']>;
+  readonly timeoutMs: number;
+}
+
 /** What is asked of whom; undefined for what names two agents, or a sender. */
-function plainQuery(
-  given: Json | undefined,
-  bytes: number,
-): { readonly to: string; readonly args: JsonObject; readonly timeoutMs: number } | undefined {
+function plainQuery(given: Json | undefined, bytes: number): PlainCall | undefined {
   const query = bytes > MESSAGE_BYTES_MAX ? undefined : readPlainQuery(given);
   if (query === undefined || query.from !== undefined) return undefined;
   const { agentId, to = agentId, type, message, priority = 'normal', timeout = QUERY_MS } = query;
   if (to === undefined || (agentId ?? to) !== to) return undefined;
-  return { to, args: { type, message, priority }, timeoutMs: query.timeoutMs ?? timeout };
+  return { to, type, message, priority, timeoutMs: query.timeoutMs ?? timeout };
 }

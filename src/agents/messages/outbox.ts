@@ -106,7 +106,7 @@ class NodeOutbox implements Outbox {
       try {
         const parcel = JSON.parse(Buffer.from(value).toString('utf8')) as Parcel;
         const lane = this.#laneOf(parcel.to, agentOf(parcel));
-        this.#keep(lane, { ...parcel, key, bytes: value.length });
+        this.#keep(lane, Object.assign(parcel, { key, bytes: value.length }));
         this.#next = Math.max(this.#next, Number(key.slice(OUT.length)) + 1);
       } catch (error) {
         const fields = { key, error: messageOf(error) };
@@ -136,7 +136,7 @@ class NodeOutbox implements Outbox {
     this.#bytes += value.length;
     try {
       await this.#components.table.put(key, value);
-      this.#keep(lane, { ...parcel, key, bytes: value.length });
+      this.#keep(lane, Object.assign({}, parcel, { key, bytes: value.length }));
     } finally {
       this.#bytes -= value.length;
       lane.coming -= 1;

@@ -97,7 +97,7 @@ export class PeerMessages {
       const { sealedResponse: sealed } = result;
       const opened =
         typeof sealed === 'string' ? { response: openedResponse(sealing, sealed) } : {};
-      return resultIn({ ...result, ...opened }, message, name);
+      return resultIn(Object.assign({}, result, opened), message, name);
     } catch (error) {
       if (isUnknown(error)) this.#components.forget(peer.peerId);
       if (isQuery || !(error instanceof StarlingError) || !isAway(error)) throw error;
@@ -130,7 +130,7 @@ export class PeerMessages {
       .map((link) => callerOf(link))
       .filter((one) => one !== undefined);
     if (first.kind !== 'client' || others.length === 0) return first;
-    return { ...first, worksFor: others };
+    return Object.assign({}, first, { worksFor: others });
   }
 
   /** The agent that sent it hears of it as an event. */

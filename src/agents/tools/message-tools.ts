@@ -139,14 +139,13 @@ function initOf(input: MessageInput): MessageInit {
     metadata,
     ...rest
   } = input;
-  return {
-    ...rest,
+  return Object.assign(rest, {
     to: id ?? to,
     message,
     data,
     metadata,
     timeoutMs: timeoutMs ?? timeout,
-  };
+  });
 }
 
 function inboxTool(agents: Agents): BuiltinTool {

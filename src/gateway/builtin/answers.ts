@@ -19,9 +19,11 @@ class Content {
   readonly #result: JsonObject;
   readonly #isOnTop: boolean;
   readonly #isForNodes: boolean;
+  #json: string | undefined;
 
-  constructor(result: JsonObject, { forNodes = false, onTop = false }: How) {
+  constructor(result: JsonObject, { forNodes = false, onTop = false }: How, json?: string) {
     this.#result = result;
+    this.#json = json;
     this.#isOnTop = onTop;
     this.#isForNodes = forNodes;
   }
@@ -32,32 +34,36 @@ class Content {
 
   membersOf({ resultType }: JsonObject): JsonObject {
     const result = this.#result;
-    const content = this.#isForNodes ? [] : [{ type: 'text', text: jsonOf(result) }];
+    const content = this.#isForNodes ? [] : [{ type: 'text', text: this.#text() }];
     const top = this.#isOnTop ? result : {};
-    // One literal: each object that is spread into another one costs more than all the rest.
-    return resultType === undefined
-      ? { ...top, content, structuredContent: result }
-      : { resultType, ...top, content, structuredContent: result };
+    // No spread: a member that comes after one makes a new class for the engine, each time.
+    const first = resultType === undefined ? {} : { resultType };
+    return Object.assign(first, top, { content, structuredContent: result });
   }
 
   textOf(kind: JsonObject): string {
     const result = this.#result;
     const isDoubled = OWN_MEMBERS.some((name) => Object.hasOwn(result, name));
     if (this.#isOnTop && isDoubled) return JSON.stringify(this.membersOf(kind));
-    const json = jsonOf(result);
+    const json = this.#text();
     const { resultType } = kind;
     const first = resultType === undefined ? '' : `"resultType":${JSON.stringify(resultType)},`;
     const top = this.#isOnTop && json !== '{}' ? `${json.slice(1, -1)},` : '';
     const text = this.#isForNodes ? '' : `{"type":"text","text":${JSON.stringify(json)}}`;
     return `{${first}${top}"content":[${text}],"structuredContent":${json}}`;
   }
+
+  #text(): string {
+    this.#json ??= jsonOf(this.#result);
+    return this.#json;
+  }
 }
 
 export type { Content };
 
-/** The result of a tool, as its call has it. */
-export function contentOf(result: JsonObject, how: How): Content {
-  return new Content(result, how);
+/** The result of a tool, as its call has it; `json` is its text, where somebody has written it. */
+export function contentOf(result: JsonObject, how: How, json?: string): Content {
+  return new Content(result, how, json);
 }
 
 /** An answer of this node's own making, which is not read again. */

@@ -20,7 +20,7 @@ import { contentOf, ownResponse } from './answers.ts';
 import type { Content } from './answers.ts';
 import { RunningCall } from './running-call.ts';
 import type { CallChannel } from './running-call.ts';
-import { jsonOf, plainJson } from './tool.ts';
+import { jsonOf } from './tool.ts';
 import type {
   ChannelCall,
   RelayedCall,
@@ -215,7 +215,7 @@ class NodeServer implements BuiltinServer {
           call.response(responseOf(errorBytes(id, errorOf(told))));
           return;
         }
-        const content = contentFor(plainJson(outcome), tool, onceAbove);
+        const content = contentFor(outcome, tool, onceAbove, JSON.stringify(outcome));
         call.response(ownResponse(id, kindOf(call), content));
       });
     } catch (error) {
@@ -300,7 +300,7 @@ class NodeServer implements BuiltinServer {
       // Many tasks in one call have no single one that the client could ask for.
       tool.givesTask === true && 'taskId' in result && declaresTasks(call.request)
         ? this.#asTask(result, running)
-        : contentFor(result, tool, onceAbove),
+        : contentFor(result, tool, onceAbove, jsonOf(result)),
     );
     return running.orPaused(done);
   }
@@ -344,8 +344,13 @@ function onceAboveOf({ client }: ServerChannelInit): number {
 }
 
 /** Answers that are longer than `onceAbove` are structured content alone. */
-function contentFor(result: JsonObject, tool: BuiltinTool, onceAbove: number): Content {
-  return contentOf(result, jsonOf(result).length > onceAbove ? { forNodes: true } : tool);
+function contentFor(
+  result: JsonObject,
+  tool: BuiltinTool,
+  onceAbove: number,
+  json: string,
+): Content {
+  return contentOf(result, json.length > onceAbove ? { forNodes: true } : tool, json);
 }
 
 function kindOf({ request }: RelayedCall): JsonObject {

@@ -134,12 +134,6 @@ function toJson(value: object): JsonObject {
   return json;
 }
 
-/** A result that is JSON as it stands, whose text is written once. */
-export function plainJson(result: JsonObject): JsonObject {
-  texts.set(result, JSON.stringify(result));
-  return result;
-}
-
 /** A result of a tool as JSON, which nobody has changed. */
 export function jsonOf(result: JsonObject): string {
   return texts.get(result) ?? JSON.stringify(result);

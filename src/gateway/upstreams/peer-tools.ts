@@ -228,7 +228,7 @@ function relayedBy(
     request,
     principal,
     ...(session === undefined ? {} : { session }),
-    edits: { ...edits, name: tool, arguments: JSON.stringify(args) },
+    edits: Object.assign({}, edits, { name: tool, arguments: JSON.stringify(args) }),
     timeoutMs,
     response(frame) {
       if (!isEnd(frame)) return failed(unstructured(peer));

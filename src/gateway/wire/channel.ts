@@ -434,7 +434,8 @@ function sentAs({ request, edits }: RelayedCall, id: number, hasToken: boolean):
   if (!hasToken && (edits === undefined || isNameOnly(edits))) {
     return renumbered(request, id, edits?.name);
   }
-  return rewriteFrame(request, hasToken ? { ...edits, id, progressToken: id } : { ...edits, id });
+  // The id stands first: what is spread and then gets a member is of a new class for the engine, each time.
+  return rewriteFrame(request, hasToken ? { id, progressToken: id, ...edits } : { id, ...edits });
 }
 
 /** True where nothing else is changed than perhaps the name. */

@@ -1,5 +1,6 @@
 /** By whose word an agent acts, and what it has read from: messages of now, and what it was reminded of. */
 import { expect, it } from 'vitest';
+import { InHand } from '../../../src/agents/inbox/in-hand.ts';
 import { Orders } from '../../../src/agents/run/orders.ts';
 import type { AgentMessage } from '../../../src/agents/types.ts';
 import type { Did, PeerId } from '../../../src/core/index.ts';
@@ -14,11 +15,8 @@ const peer = (did: Did): Principal => ({
 });
 const messageOf = (metadata = {}): AgentMessage => ({ metadata }) as unknown as AgentMessage;
 
-function ordersOf(
-  owner: string,
-  ownRights = false,
-): { orders: Orders; inHand: Map<AgentMessage, string> } {
-  const inHand = new Map<AgentMessage, string>();
+function ordersOf(owner: string, ownRights = false): { orders: Orders; inHand: InHand } {
+  const inHand = new InHand();
   const orders = new Orders(
     { callerOf: (link) => peer(link as Did), inHand: () => inHand },
     { name: 'coder', owner, tools: ['tool:files/*'], ownRights },
@@ -29,23 +27,53 @@ function ordersOf(
 it('what it is reminded of counts with the messages of now, and not with the next one', () => {
   const { orders, inHand } = ordersOf('operator');
   const first = messageOf();
-  inHand.set(first, ALICE);
+  inHand.add(first, ALICE);
   expect(orders.principal()).not.toHaveProperty('taint');
   orders.heard('external');
   orders.heard('trusted');
   expect(orders.principal()).toMatchObject({ taint: 'external' });
   inHand.delete(first);
   expect(orders.principal()).toMatchObject({ taint: 'external' });
-  inHand.set(messageOf({ taint: 'trusted' }), ALICE);
+  inHand.add(messageOf({ taint: 'trusted' }), ALICE);
   expect(orders.principal()).toMatchObject({ taint: 'trusted' });
 });
 
 it('an agent that a peer has spawned needs the rights of that peer, too, from its beginning on', () => {
   const { orders, inHand } = ordersOf(ALICE);
   expect(orders.principal()).toMatchObject({ worksFor: [{ did: ALICE }] });
-  inHand.set(messageOf(), ALICE);
+  inHand.add(messageOf(), ALICE);
   const { worksFor } = orders.principal() as { worksFor: readonly Principal[] };
   expect(worksFor).toHaveLength(1);
   expect(ordersOf(ALICE, true).orders.principal()).not.toHaveProperty('worksFor');
   expect(ordersOf('client:cursor').orders.principal()).not.toHaveProperty('worksFor');
+});
+
+it('by whose word it acts, and what it may be made of, is that of all in hand at each moment', () => {
+  const { orders, inHand } = ordersOf('operator');
+  const BOB = 'did:key:z6MkBobBobBobBobBobBob' as Did;
+  const whose = (): readonly unknown[] =>
+    orders.senders().map((one) => (one.kind === 'peer' ? one.did : one.kind));
+  const [first, second, led] = [
+    messageOf(),
+    messageOf(),
+    messageOf({ hops: 3, taint: 'external' }),
+  ];
+  inHand.add(first, ALICE);
+  inHand.add(second, ALICE);
+  expect(whose()).toEqual([ALICE]);
+  inHand.add(led, BOB);
+  expect(whose()).toEqual([ALICE, BOB]);
+  expect(orders.principal()).toMatchObject({ hops: 4, taint: 'external' });
+  inHand.delete(first);
+  expect(whose()).toEqual([ALICE, BOB]);
+  inHand.delete(led);
+  expect(whose()).toEqual([ALICE]);
+  expect(orders.principal()).toMatchObject({ hops: 1 });
+  expect(orders.principal()).not.toHaveProperty('taint');
+  inHand.add(messageOf({ taint: 'external' }), ALICE);
+  expect(orders.taint).toBe('external');
+  // What it says after the last of them left, it says by the word of those.
+  inHand.delete(second);
+  expect(whose()).toEqual([ALICE]);
+  expect(inHand.size).toBe(1);
 });

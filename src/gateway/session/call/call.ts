@@ -389,7 +389,8 @@ class Call {
     this.#cleared?.over(outcome, failureOf(frame));
     this.#trace?.over();
     const { reply } = this;
-    if (frame.isOwn === true && frame.result !== undefined && reply.finalResult !== undefined) {
+    // The members of a result of this node's own are made by who asks for them.
+    if (reply.finalResult !== undefined && frame.isOwn === true && frame.result !== undefined) {
       reply.finalResult(frame.result);
     } else reply.final(rewriteOrError(frame, this.request.id));
   }
