@@ -11,7 +11,7 @@ import { QUERY_MAX_MS, QUERY_MS } from '../limits.ts';
 import { labelOf, parseAddress } from '../names.ts';
 import type { AgentMessage, MessageInit, MessageType } from '../types.ts';
 
-/** What a message is made with. */
+/** Where the time of a message and its id come from. */
 export interface MadeMessageComponents {
   readonly clock: Pick<Clock, 'now'>;
   readonly random: Random;
