@@ -17,6 +17,8 @@ export type NewcomerMessage =
       readonly firstMs: number;
       readonly allMs: number;
       readonly stallMs: number;
+      /** What the process has used of processors meanwhile. */
+      readonly cpuMs: number;
       /** From the start of the node, ms. */
       readonly withStartMs: number;
     };
@@ -31,9 +33,10 @@ else await asNode(target, Number(entries), folder);
 async function asClient(url: string, count: number): Promise<void> {
   const delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
   delay.enable();
+  const cpu = process.cpuUsage();
   const client = await createYjsClient(url);
   say({ t: 'connected' });
-  await whenThere(client.replica, count, started, () => delay.max);
+  await whenThere(client.replica, count, () => ({ at: started, cpu, stallNs: delay.max }));
   client.stop();
 }
 
@@ -54,31 +57,30 @@ async function asNode(address: string, count: number, stateDir: string): Promise
   const node = await createNode(config, { logger: silentLogger });
   const delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
   let connectedAt = 0;
+  let cpu = process.cpuUsage();
   const looking = setInterval(() => {
     if (connectedAt > 0 || !node.peers().some(({ state }) => state === 'alive')) return;
     clearInterval(looking);
     connectedAt = performance.now();
+    cpu = process.cpuUsage();
     delay.enable();
     say({ t: 'connected' });
   }, 1);
   await node.start();
   const replica = replicaOf(await node.board(NAME));
-  await whenThere(
-    replica,
-    count,
-    () => connectedAt,
-    () => delay.max,
-  );
+  await whenThere(replica, count, () => ({ at: connectedAt, cpu, stallNs: delay.max }));
   await node.stop();
 }
 
+/** What was when the newcomer was connected, and how long the event loop was held up since. */
+interface Since {
+  readonly at: number;
+  readonly cpu: NodeJS.CpuUsage;
+  readonly stallNs: number;
+}
+
 /** Says when all has come; each key comes once. */
-function whenThere(
-  replica: Replica,
-  count: number,
-  from: number | (() => number),
-  stallNs: () => number,
-): Promise<void> {
+function whenThere(replica: Replica, count: number, since: () => Since): Promise<void> {
   return new Promise((resolve) => {
     let there = replica.size();
     let firstAt = there > 0 ? performance.now() : 0;
@@ -87,13 +89,14 @@ function whenThere(
       if (there < count) return;
       stop();
       const now = performance.now();
-      const fromAt = typeof from === 'number' ? from : from();
-      const stallMs = stallNs() / 1e6;
+      const { at, cpu, stallNs } = since();
+      const { user, system } = process.cpuUsage(cpu);
       say({
         t: 'done',
-        firstMs: firstAt - fromAt,
-        allMs: now - fromAt,
-        stallMs,
+        firstMs: firstAt - at,
+        allMs: now - at,
+        stallMs: stallNs / 1e6,
+        cpuMs: (user + system) / 1000,
         withStartMs: now - started,
       });
       resolve();

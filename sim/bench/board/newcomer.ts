@@ -26,6 +26,8 @@ export interface NewcomerRow {
   /** The longest time that the event loop of the newcomer, and of the other node, was held up. */
   readonly stallMs: number;
   readonly otherStallMs: number;
+  /** What the newcomer has used of processors until it had all: how busy the machine is matters less for that. */
+  readonly cpuMs: number;
   /** Of tool calls at the other node before and meanwhile; undefined where there are none. */
   readonly quietP99Ms?: number;
   readonly busyP99Ms?: number;
@@ -112,7 +114,7 @@ async function fill(board: Replica, entries: number): Promise<void> {
 async function newcomer(
   args: readonly string[],
   meanwhile: () => Promise<void> = aMoment,
-): Promise<Pick<NewcomerRow, 'firstMs' | 'allMs' | 'stallMs' | 'otherStallMs'>> {
+): Promise<Pick<NewcomerRow, 'firstMs' | 'allMs' | 'stallMs' | 'otherStallMs' | 'cpuMs'>> {
   const child = fork(builtFile('bench-board-newcomer.js'), args);
   const ended = once(child, 'exit');
   const delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
@@ -135,8 +137,8 @@ async function newcomer(
     await ended;
   }
   if (heard.done === undefined) throw new Error('the newcomer has ended before it had all');
-  const { firstMs, allMs, stallMs } = heard.done;
-  return { firstMs, allMs, stallMs, otherStallMs: delay.max / 1e6 };
+  const { firstMs, allMs, stallMs, cpuMs } = heard.done;
+  return { firstMs, allMs, stallMs, otherStallMs: delay.max / 1e6, cpuMs };
 }
 
 function aMoment(): Promise<void> {

@@ -333,7 +333,8 @@ class SerialWriter implements BoardWriter {
   }
 
   get #mustFold(): boolean {
-    return this.#wantsFold || this.#components.log.isLong;
+    const { document, log } = this.#components;
+    return this.#wantsFold || log.isLong(document.sizeBytes);
   }
 
   #takeSome(): readonly Waiting[] {

@@ -14,6 +14,13 @@ const FOLD_ROWS = 500;
 const FOLD_BYTES = 1024 * 1024;
 /** Fold in any case: more rows make a start slow. */
 const FOLD_ROWS_MAX = 10_000;
+/**
+ * A log of so many times what the board holds is worn: a fold makes it shorter. Lower: boards that only grow, as those of newcomers, are
+ * written again and again for nothing; higher: what was overwritten stays on the disk for longer.
+ */
+const WORN_FACTOR = 1.5;
+/** Rows of fewer bytes, on the average, become fewer by a fold, whatever they hold. */
+const SMALL_ROW_BYTES = 8 * 1024;
 
 /** One row of a board's log. */
 export interface BoardRow {
@@ -23,8 +30,8 @@ export interface BoardRow {
 
 /** One board's log. One call at a time. */
 export interface BoardLog {
-  /** It has grown so much that it should be folded. */
-  readonly isLong: boolean;
+  /** Whether it has grown so much, beside a board that holds `liveBytes`, that it should be folded. */
+  isLong(liveBytes: number): boolean;
   /** The disk may hold rows of a write that failed: the next write takes them out. */
   readonly isDoubtful: boolean;
   /** Resolves once the updates are durable, all or none of them. */
@@ -81,11 +88,12 @@ class TableLog implements BoardLog {
     return this.#doubtful.length > 0;
   }
 
-  get isLong(): boolean {
+  isLong(liveBytes: number): boolean {
     const rows = this.#keys.length - this.#foldedRows;
-    if (rows > FOLD_ROWS_MAX || this.#addedBytes > Math.max(FOLD_BYTES, this.#foldedBytes)) {
-      return rows > 0;
-    }
+    if (rows > FOLD_ROWS_MAX) return true;
+    const isWorn = this.#foldedBytes + this.#addedBytes > liveBytes * WORN_FACTOR;
+    if (!isWorn && this.#addedBytes > rows * SMALL_ROW_BYTES) return false;
+    if (this.#addedBytes > Math.max(FOLD_BYTES, this.#foldedBytes)) return rows > 0;
     return rows > FOLD_ROWS && this.#addedBytes > this.#foldedBytes / 2;
   }
 

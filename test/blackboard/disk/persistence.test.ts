@@ -97,6 +97,25 @@ describe('a board on disk', () => {
     expect((await openBoard(table)).document.get('k')?.value).toHaveLength(40_000);
   });
 
+  it('is written once as it comes to a newcomer, and folded when much of it was overwritten', async () => {
+    const far = makeDocument([], {}, { self: BOB });
+    const value = 'x'.repeat(20_000);
+    for (let at = 0; at < 120; at += 1) far.set({ key: `k${at}`, value: `${at}${value}` });
+    const table = journalTable();
+    const board = await openBoard(table);
+    const pieces = newsOf(far);
+    for (const piece of pieces) await board.take(piece);
+    expect(contentOf(board.document)).toEqual(contentOf(far));
+    // Over two megabytes, and no row of it was written twice.
+    expect(table.journal.map((batch) => batch.length)).toEqual(pieces.map(() => 1));
+    const news: Uint8Array[] = [];
+    far.onUpdate((update) => news.push(update));
+    for (let at = 0; at < 90; at += 1) far.set({ key: `k${at}`, value: `again ${at}${value}` });
+    for (const update of news) await board.take(update);
+    expect(table.journal.filter((batch) => batch.length > 1)).toHaveLength(1);
+    expect(contentOf((await openBoard(table)).document)).toEqual(contentOf(far));
+  });
+
   it('leaves no trace of a write that the disk refused, here, on disk, and for whoever watches', async () => {
     const logger = keepingLogger();
     const table = journalTable();
