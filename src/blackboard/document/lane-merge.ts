@@ -3,6 +3,7 @@
  * on or before its time, and is applied to its lane; what of it wins is in the index then.
  */
 import * as Y from 'yjs';
+import type { Did } from '../../core/index.ts';
 import type { ApplyResult, DocumentInit } from './document-types.ts';
 import { EarlyParts } from './early-parts.ts';
 import { LaneForks } from './lane-forks.ts';
@@ -10,6 +11,7 @@ import { LaneRules } from './lane-rules.ts';
 import type { LaneSet } from './lane-set.ts';
 import { hasSources, makeLane } from './lane-renewal.ts';
 import type { OwnLanes } from './own-lanes.ts';
+import { PastLanes } from './past-lanes.ts';
 import { hasRoomFor } from './peer-bounds.ts';
 import type { Checked } from './peer-bounds.ts';
 import type { WinnerIndex } from './winner-index.ts';
@@ -23,7 +25,7 @@ import { addNewKeys } from '../lanes/new-keys.ts';
 import { createParking } from '../lanes/parking.ts';
 import type { Parked } from '../lanes/parking.ts';
 import { AHEAD_MS, PARKED_AHEAD_MS } from '../lanes/stamp.ts';
-import type { LanePart, Update } from '../lanes/update.ts';
+import type { LanePart, Making, Update } from '../lanes/update.ts';
 
 /** Items that one update may hold. */
 const UPDATE_STRUCTS_MAX = 250_000;
@@ -67,8 +69,10 @@ export class LaneMerge {
   readonly #forks = new LaneForks();
   readonly #parking = createParking();
   readonly #early = new EarlyParts();
-  /** While a log is read: lanes without the right to be there, by their names. */
-  #past: Map<string, Lane> | undefined;
+  readonly #past = new PastLanes({
+    after: (sent, client, clock) => this.#after(sent, client, clock),
+    isProven: (lane, facts, newest) => this.#rules.isProven(lane, facts, newest),
+  });
 
   constructor(
     init: DocumentInit,
@@ -213,7 +217,7 @@ export class LaneMerge {
     if (this.#lanes.isReplaced(part, to)) return true;
     if (part.making === undefined) return lane !== undefined && from <= clockOf(lane);
     const isHere = lane !== undefined && clockOf(lane) >= part.making.head.base;
-    return isHere || hasSources(this.#sources, part.did, part.making);
+    return isHere || hasSources(this.#sourcesFor(part.did, part.making), part.did, part.making);
   }
 
   #mergeInto(checked: readonly Checked[], latestMs: number, merged: Merged): void {
@@ -241,13 +245,13 @@ export class LaneMerge {
     const known = this.#lanes.get(name);
     const clock = known === undefined ? 0 : clockOf(known);
     if (this.#lanes.isReplaced(part, sent.to)) return false;
-    const past = this.#past?.get(name);
-    if (past !== undefined) {
-      this.#extendPast(past, sent, merged);
+    if (sent.to > clock && sent.to > this.#rules.limitOf(part)) {
+      this.#past.keep(part, known, sent);
+      merged.isUnpermitted = true;
       return false;
     }
-    if (sent.to > clock && sent.to > this.#rules.limitOf(part)) {
-      merged.isUnpermitted = true;
+    if (sent.from > clock && this.#past.goesBeyond(part, clock)) {
+      this.#past.keep(part, known, sent);
       return false;
     }
     if (merged.isWhole && known !== undefined && this.#contest(known, sent, merged)) return false;
@@ -271,7 +275,7 @@ export class LaneMerge {
       !this.#rules.isProven(part, facts, newest)
     ) {
       merged.isUnpermitted = true;
-      if (known === undefined) this.#keepPast(lane, facts);
+      this.#past.keep(part, known, facts);
       return false;
     }
     add(lane, facts);
@@ -311,40 +315,9 @@ export class LaneMerge {
     return true;
   }
 
-  /**
-   * Runs `read`, which brings in the rows of a log. A row that made a lane from others names these, and the right to one of
-   * them may be gone by now, as where its writer has begun another one since: while the log is read, such lanes are kept
-   * beside the board, for what was made from them alone.
-   */
+  /** Runs `read`, which brings in the rows of a log. */
   readingLog<T>(read: () => T): T {
-    this.#past = new Map();
-    try {
-      return read();
-    } finally {
-      this.#past = undefined;
-    }
-  }
-
-  #keepPast(lane: Lane, facts: UpdateFacts): void {
-    if (this.#past === undefined) return;
-    add(lane, facts);
-    this.#past.set(lane.name, lane);
-  }
-
-  #extendPast(lane: Lane, sent: UpdateFacts, merged: Merged): void {
-    merged.isUnpermitted = true;
-    const clock = clockOf(lane);
-    if (sent.to <= clock || sent.from > clock) return;
-    const facts = sent.from === clock ? sent : this.#after(sent, lane.client, clock);
-    if (facts !== undefined && newestWrites(lane, facts) !== undefined) add(lane, facts);
-  }
-
-  /** What lanes may be made from. */
-  get #sources(): ReadonlyMap<string, Lane> {
-    const { byName } = this.#lanes;
-    return this.#past === undefined || this.#past.size === 0
-      ? byName
-      : new Map([...this.#past, ...byName]);
+    return this.#past.reading(read);
   }
 
   /** Compares a piece of a whole lane with the lane that is here; true when that one is replaced. */
@@ -371,6 +344,10 @@ export class LaneMerge {
     return facts?.from === clock ? facts : undefined;
   }
 
+  #sourcesFor(did: Did, making: Making): ReadonlyMap<string, Lane> {
+    return this.#past.sourcesFor(this.#lanes.byName, did, making);
+  }
+
   /** Makes a lane from others; false when that brought nothing new. */
   #make(part: LanePart, merged: Merged): boolean {
     const { making, did, client, gen } = part;
@@ -382,11 +359,12 @@ export class LaneMerge {
       return false;
     }
     if (isHere || this.#lanes.isReplaced(part, making.head.base)) return false;
-    if (!hasSources(this.#sources, did, making)) {
+    const sources = this.#sourcesFor(did, making);
+    if (!hasSources(sources, did, making)) {
       this.#parking.put({ part, from: 0, to: making.head.base });
       return false;
     }
-    const lane = makeLane(this.#sources, { did, client, gen }, making);
+    const lane = makeLane(sources, { did, client, gen }, making);
     if (lane === undefined) {
       merged.isMalformed = true;
       return false;

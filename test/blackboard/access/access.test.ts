@@ -3,6 +3,9 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { createEntrySignatures } from '../../../src/blackboard/access/entry-signatures.ts';
 import { createDocument } from '../../../src/blackboard/document/document.ts';
 import type { Arrival, BoardDocument } from '../../../src/blackboard/document/document-types.ts';
+import { rawWrite } from '../../../src/blackboard/lanes/lane-format.ts';
+import { fillLane, wholeOf } from '../../../src/blackboard/lanes/lane.ts';
+import { encodeSent } from '../../../src/blackboard/lanes/update.ts';
 import { LIMITS } from '../../../src/blackboard/limits.ts';
 import { encodeGossip } from '../../../src/blackboard/sync/codec.ts';
 import { ROAD_PROTOCOL } from '../../../src/blackboard/sync/update-road.ts';
@@ -513,5 +516,42 @@ describe('a signed board', () => {
     for (const _ of typeof read === 'string' ? [] : dan.prove(read)) expect(dan.size).toBe(0);
     expect(dan.apply(forged)).not.toBe('applied');
     expect(dan.size).toBe(0);
+  });
+
+  it('makes no lane of what its owner has not signed, also where both stand in a log as they were sent', () => {
+    const signatures = createEntrySignatures({
+      board: 'plan',
+      isSigned: () => true,
+      sign: (message) => (KEYS.get('bob') as FrequentSigner).signOften(message),
+      verify: verifySignature,
+    });
+    const limits = { ...LIMITS, dead: 0 };
+    const make = (self: Did, rows: readonly Uint8Array[] = []): BoardDocument =>
+      createDocument({ limits, self, now: () => 1_000_000, signatures }, rows);
+    const bob = make(didOf('bob'));
+    const rows: Uint8Array[] = [];
+    bob.onUpdate((bytes) => rows.push(bytes));
+    for (const value of ['first', 'second']) {
+      const draft = bob.draft([{ key: 'k', value, valueBytes: 8 }]);
+      if (draft !== undefined) bob.commit(draft);
+    }
+    const [{ did, client, gen } = { did: didOf('bob'), client: 0, gen: 0 }] = bob.seen();
+    const renewal = bob.draftRenewal();
+    if (renewal === undefined) throw new Error('nothing to begin anew');
+    expect(make(didOf('cyd'), [...rows, renewal.bytes]).get('k')?.value).toBe('second');
+    const raw = rawWrite({
+      ms: 1,
+      n: 0,
+      value: 'forged',
+      until: 0,
+      index: 1,
+      by: undefined,
+      seen: [],
+    });
+    const head = { base: 1, replaces: [], after: [], adopts: [] };
+    const writes = [raw, raw].map((one) => ({ key: 'k', raw: one }));
+    const update = wholeOf(fillLane({ did, client, gen }, head, writes));
+    const forged = encodeSent({ isWhole: false, parts: [{ did, client, gen, update }] }, 1_000_000);
+    expect(make(didOf('cyd'), [forged, renewal.bytes]).get('k')).toBeUndefined();
   });
 });

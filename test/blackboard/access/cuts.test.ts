@@ -319,6 +319,25 @@ it('what counts of a writer before its right was taken back is there after a sta
   expect(contentOf(ann.document)).toEqual(content);
 });
 
+it('what a writer wrote who has a right again is there after a start, where its lane was made from one that a cut names', () => {
+  const world = new World();
+  const [ann, dan] = [world.at(0), world.at(3)];
+  for (let n = 0; n < 9; n += 1) dan.document.set({ key: `a/${n % 2}`, value: n });
+  world.sync(ann, dan);
+  dan.document.set({ key: 'b/1', value: 'unseen' });
+  world.open(dan, dan.rows);
+  dan.document.set({ key: 'a/2', value: 'last' });
+  expect(dan.document.renew()).toBe(true);
+  world.revoke(dan.self, false);
+  world.grant(dan.self, '');
+  world.learn(dan, ann.access.records);
+  const content = { 'a/0': 8, 'a/1': 7, 'a/2': 'last', 'b/1': 'unseen' };
+  expect(contentOf(dan.document)).toEqual(content);
+  const digest = dan.document.digest();
+  world.open(dan, dan.rows);
+  expect([contentOf(dan.document), dan.document.digest()]).toEqual([content, digest]);
+});
+
 it('whoever brings what an update waits for is not blamed for that update, which comes after a cut', () => {
   const world = new World();
   const [ann, bob, cyd] = [world.at(0), world.at(1), world.at(2)];
