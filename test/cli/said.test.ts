@@ -376,7 +376,7 @@ it('who asks to be let in, is admitted, and is put out again, as both terminals 
   );
 });
 
-it('Ctrl-C says what it waits for, and once more ends all at once', async () => {
+it('Ctrl-C says what it waits for, and once more ends all at once; whoever wants more of the log has it, in lines for people', async () => {
   if (!here) return;
   const name = `stubborn-${process.pid}`;
   const a = await home('workstation', { stubborn: fixture('stubborn.mjs', name) });
@@ -394,8 +394,10 @@ it('Ctrl-C says what it waits for, and once more ends all at once', async () => 
   expect(existsSync(socketPath(a.stateDir))).toBe(false);
   await expect.poll(() => processesWith(name), SOON).toEqual([]);
   // Nothing holds the folder.
-  const again = up(a);
+  const again = up(a, '--verbose');
   await again.shows('✓ stubborn');
+  await again.shows(/info starling: node started/);
+  expect(again.raw()).not.toContain('{"level"');
   // The window of the terminal is closed: no crash, and nothing goes on without a person.
   expect(await again.close()).toBe(129);
   await expect.poll(() => processesWith(name), SOON).toEqual([]);
@@ -427,14 +429,6 @@ it('Ctrl-C while a server still starts and while nobody lets it in leaves nothin
   const lines = stopped.screen.trim().split('\n');
   expect(lines.filter((line) => line.includes("can't reach"))).toHaveLength(1);
   expect(lines.at(-1)).toBe('laptop has stopped');
-});
-
-it('whoever wants more of the log has it, in lines for people', async () => {
-  if (!here) return;
-  const a = await home('workstation');
-  const workstation = up(a, '--verbose');
-  await workstation.shows(/info starling: node started/);
-  expect(workstation.raw()).not.toContain('{"level"');
 });
 
 /** Processes of this machine that have `word` among their arguments. */

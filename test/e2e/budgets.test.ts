@@ -82,7 +82,7 @@ it(
     expect(await freeOf(nodes[2] ?? ada)).toBe(10);
 
     const tries = nodes.flatMap((node) =>
-      Array.from({ length: upTo(60, 200) }, () =>
+      Array.from({ length: upTo(40, 200) }, () =>
         call(node, 'budget_report', { name: 'research', amount: 1 }).then(
           () => true,
           () => false,
@@ -129,7 +129,7 @@ async function paysByGrant(ada: StarlingNode, bob: StarlingNode): Promise<void> 
       { timeout: 60_000 },
     )
     .toBe(true);
-  const asked = upTo(300, 1000);
+  const asked = upTo(200, 1000);
   const tries = Array.from({ length: asked }, () =>
     search().then(
       ({ isError }) => (isError === true ? 'failed' : 'ran'),

@@ -97,13 +97,18 @@ async function openToSlowPeer(): Promise<{
   };
 }
 
-/** Makes a call with `sizeBytes` of arguments. Returns why it was refused, when that happened at once. */
-function call(channel: ServerChannel, sizeBytes: number): StarlingError | undefined {
-  let refused: StarlingError | undefined;
+/** A call with `sizeBytes` of arguments, which may be made many times. */
+function requestOf(sizeBytes: number): RequestFrame {
   const params = { name: 'x', arguments: { text: 'x'.repeat(sizeBytes) } };
   const text = JSON.stringify({ jsonrpc: '2.0', id: 0, method: 'tools/call', params });
+  return parseFrame(Buffer.from(text)) as RequestFrame;
+}
+
+/** Makes a call. Returns why it was refused, when that happened at once. */
+function call(channel: ServerChannel, request: RequestFrame): StarlingError | undefined {
+  let refused: StarlingError | undefined;
   channel.relay({
-    request: parseFrame(Buffer.from(text)) as RequestFrame,
+    request,
     principal: { kind: 'operator' },
     response: () => undefined,
     progress: () => undefined,
@@ -116,7 +121,8 @@ function call(channel: ServerChannel, sizeBytes: number): StarlingError | undefi
 /** Sends calls until not even a small one fits. */
 function fill(channel: ServerChannel): void {
   for (let sizeBytes = MESSAGE_BYTES; sizeBytes >= 1; sizeBytes = Math.floor(sizeBytes / 4)) {
-    while (call(channel, sizeBytes) === undefined);
+    const request = requestOf(sizeBytes);
+    while (call(channel, request) === undefined);
   }
 }
 

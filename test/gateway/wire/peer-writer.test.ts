@@ -27,7 +27,7 @@ function pipeOf(): Pipe {
   far.pause();
   far.onData((chunk) => {
     sizeBytes += chunk.length;
-    for (const byte of chunk) if (byte === 0x0a) lines += 1;
+    for (let at = chunk.indexOf(0x0a); at !== -1; at = chunk.indexOf(0x0a, at + 1)) lines += 1;
   });
   near.onEnd(() => {
     ended = true;
