@@ -20,6 +20,7 @@ const LONGEST = [
   'e2e/mesh/namespaces',
   'cli/said',
   'e2e/first-mesh',
+  'membership/detection/joining',
   'e2e/mesh/partition',
   'sim/bench/quick',
   'e2e/agents/run-agents',

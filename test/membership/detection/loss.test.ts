@@ -7,7 +7,7 @@ import { upTo } from '../../long/extent.ts';
 const NODES = 10;
 const LOSS = 0.05;
 const INTERVAL_MS = 5000;
-const SEEDS = [1, 2, 3, 4, 5, 6].slice(0, upTo(3, 6));
+const SEEDS = [1, 2, 3, 4, 5, 6].slice(0, upTo(2, 6));
 
 /** When all others suspected the one that went, and when they had it dead, ms; and who else was had dead. */
 async function gone(
@@ -51,14 +51,14 @@ describe('of ten nodes that lose a packet in twenty', () => {
   });
 
   it('one that falls silent is known by all within 4 s and dead within 8 s', async () => {
-    for (const seed of SEEDS.slice(0, upTo(2, 3))) {
+    for (const seed of SEEDS.slice(0, upTo(1, 3))) {
       const { knownMs, deadMs, falsely } = await gone(seed, 'silence');
       expect([seed, knownMs <= 4000, deadMs <= 8000, falsely]).toEqual([seed, true, true, []]);
     }
   });
 
   it('one that has a link to one alone, as who came a moment ago, is dead for all as soon', async () => {
-    for (const seed of SEEDS.slice(0, upTo(2, 3))) {
+    for (const seed of SEEDS.slice(0, upTo(1, 3))) {
       const killed = await gone(seed, 'kill', 1);
       expect([seed, killed.deadMs <= 8000, killed.falsely]).toEqual([seed, true, []]);
       const silent = await gone(seed, 'silence', 1);
