@@ -18,25 +18,33 @@ export interface PlainQuery extends Pick<MessageInit, 'from' | 'priority' | 'tim
 }
 
 const NAME_MAX = 128;
-const FIELDS: Readonly<Record<string, (value: unknown) => boolean>> = {
-  agentId: isName,
-  to: isName,
-  from: isName,
-  type: (value) => value === 'query',
-  message: isJson,
-  priority: (value) => (PRIORITIES as readonly unknown[]).includes(value),
-  timeout: isTime,
-  timeoutMs: isTime,
-};
-
 /** Undefined for all other arguments, right or wrong. */
 export function readPlainQuery(args: Json | undefined): PlainQuery | undefined {
   if (!isObject(args) || args['type'] !== 'query' || args['message'] === undefined)
     return undefined;
-  for (const name of Object.keys(args)) {
-    if (!Object.hasOwn(FIELDS, name) || FIELDS[name]?.(args[name]) !== true) return undefined;
-  }
+  for (const name of Object.keys(args)) if (!isField(name, args[name])) return undefined;
   return args as unknown as PlainQuery;
+}
+
+/** Whether the schema takes `value` under this name. Each request asks it of each argument, at both nodes. */
+function isField(name: string, value: unknown): boolean {
+  switch (name) {
+    case 'agentId':
+    case 'to':
+    case 'from':
+      return isName(value);
+    case 'type':
+      return value === 'query';
+    case 'message':
+      return isJson(value);
+    case 'priority':
+      return (PRIORITIES as readonly unknown[]).includes(value);
+    case 'timeout':
+    case 'timeoutMs':
+      return isTime(value);
+    default:
+      return false;
+  }
 }
 
 function isName(value: unknown): boolean {

@@ -1,5 +1,5 @@
 /** Queries that wait for the answers of agents of this node. */
-import { StarlingError, messageOf } from '../../core/index.ts';
+import { StarlingError, createChurnMap, messageOf } from '../../core/index.ts';
 import type { Clock, Json } from '../../core/index.ts';
 import type { Taint } from '../../guard/index.ts';
 import { QUERIES_MAX } from '../limits.ts';
@@ -69,7 +69,7 @@ export function createQueries(clock: Clock): Queries {
 
 class NodeQueries implements Queries {
   readonly #clock: Clock;
-  readonly #waiting = new Map<AgentMessage, Waiting>();
+  readonly #waiting = createChurnMap<AgentMessage, Waiting>();
 
   constructor(clock: Clock) {
     this.#clock = clock;

@@ -6,6 +6,7 @@
 import { BUILTIN_SERVER, StarlingError, isObject, toStarlingError } from '../../core/index.ts';
 import type { Clock, Json, JsonObject } from '../../core/index.ts';
 import { chainOf } from '../../guard/index.ts';
+import type { Principal } from '../../guard/index.ts';
 import type { PeerView } from '../../membership/index.ts';
 import { contentOf, ownResponse } from '../builtin/answers.ts';
 import { objectOf } from '../wire/era.ts';
@@ -135,7 +136,7 @@ class NodePeerTools implements PeerTools {
   }
 
   #use(wanted: Wanted, peer: PeerView, principal: PeerToolCall['principal']): PeerSession {
-    const key = [wanted, peer.peerId, ...chainOf(principal)].join(' ');
+    const key = `${wanted} ${peer.peerId} ${chainTextOf(principal)}`;
     const session = this.#sessions.get(key) ?? this.#open(wanted, { key, peer, principal });
     this.#sessions.delete(key);
     this.#sessions.set(key, session);
@@ -206,6 +207,17 @@ class NodePeerTools implements PeerTools {
       () => undefined,
     );
   }
+}
+
+/** Of those who call again and again: each call asks for it. */
+const chains = new WeakMap<Principal, string>();
+
+function chainTextOf(principal: Principal): string {
+  const known = chains.get(principal);
+  if (known !== undefined) return known;
+  const text = chainOf(principal).join(' ');
+  chains.set(principal, text);
+  return text;
 }
 
 const OVER: ChannelCall = { cancel: () => undefined };

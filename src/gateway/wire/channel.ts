@@ -165,8 +165,10 @@ class MappedChannel implements ChannelCore {
     options: { readonly timeoutMs: number; readonly totalMs?: number },
   ): Promise<ResponseFrame> {
     return new Promise((resolve, reject) => {
-      const call = { response: resolve, progress: () => undefined, failed: reject };
-      const id = this.#register({ ...options, method, what: method, progress: false, call });
+      const call = { response: resolve, progress: nothing, failed: reject };
+      const { timeoutMs, totalMs } = options;
+      const what = { method, what: method, timeoutMs, totalMs, progress: false, call };
+      const id = this.#register(what);
       if (id === undefined) return;
       try {
         this.#components.send(requestBytes(id, method, params), id);
@@ -428,6 +430,8 @@ class MappedChannel implements ChannelCore {
     return [...stray, this.#init.oddity?.() ?? []].flat();
   }
 }
+
+function nothing(): void {}
 
 /** The request as it goes out: under the channel's own id, with what is changed on the way. @throws as `rewriteFrame` */
 function sentAs({ request, edits }: RelayedCall, id: number, hasToken: boolean): Buffer {

@@ -25,11 +25,17 @@ const ROOT_UID = 0;
 export async function nodeFolders(env: NodeJS.ProcessEnv): Promise<readonly string[]> {
   const others = process.getuid?.() === ROOT_UID ? await homesOfAll() : [];
   const theirs = others.map((HOME) => ({ HOME }));
-  const usual = [defaultStateDir(env), ...(await existing(theirs.map(defaultStateDir)))];
-  const notes = [nodesFolder(env), ...(await existing(theirs.map(nodesFolder)))];
+  // At once: each start of a process waits for all of them.
+  const [open, states, places] = await Promise.all([
+    openNow(),
+    existing(theirs.map(defaultStateDir)),
+    existing(theirs.map(nodesFolder)),
+  ]);
+  const usual = [defaultStateDir(env), ...states];
+  const notes = [nodesFolder(env), ...places];
   const noted = await Promise.all(notes.map(notedIn));
   const sockets = process.platform === 'win32' ? [] : [socketsFolder()];
-  return [...new Set([...usual, ...notes, ...sockets, ...noted.flat(), ...(await openNow())])];
+  return [...new Set([...usual, ...notes, ...sockets, ...noted.flat(), ...open])];
 }
 
 /**
@@ -38,10 +44,9 @@ export async function nodeFolders(env: NodeJS.ProcessEnv): Promise<readonly stri
  */
 export async function makeUsualFolders(env: NodeJS.ProcessEnv): Promise<void> {
   if (process.platform === 'win32') return;
-  for (const folder of [defaultStateDir(env), nodesFolder(env), socketsFolder()]) {
-    // Not recursive: nobody's home is made anew. Where nothing can be made, what comes later is told of.
-    await mkdir(folder, { mode: 0o700 }).catch(() => undefined);
-  }
+  const folders = [defaultStateDir(env), nodesFolder(env), socketsFolder()];
+  // Not recursive: nobody's home is made anew. Where nothing can be made, what comes later is told of.
+  await Promise.all(folders.map((one) => mkdir(one, { mode: 0o700 }).catch(() => undefined)));
 }
 
 /**

@@ -121,7 +121,10 @@ class NodeSandbox implements Sandbox {
     const cwd = server.cwd ?? process.cwd();
     const program = await programOf(server.command, { path: env['PATH'] ?? '', cwd });
     if (program === undefined) throw notFound(name, server);
-    const plan = await this.#plan(name, server, program);
+    const [plan, devices] = await Promise.all([
+      this.#plan(name, server, program),
+      readdir('/dev').then(devicesAmong, () => devicesAmong([])),
+    ]);
     const hidden = [...plan.hiddenFolders, ...plan.hiddenFiles];
     const marks =
       means.kind === 'bwrap'
@@ -139,7 +142,6 @@ class NodeSandbox implements Sandbox {
     }
     // A profile of macOS names paths, whatever lies there; a mount lies on the file that is there now.
     this.#obeyed.launching();
-    const devices = devicesAmong(await readdir('/dev').catch(() => []));
     // Paths of secrets are told by a pipe: everybody can read lists of arguments.
     const input = Buffer.from(`${bwrapArguments(plan, devices).join('\0')}\0`);
     return {

@@ -67,12 +67,17 @@ export async function withheldOf(
     await mkdir(dirname(secrets.socketPath), { recursive: true, mode: 0o700 });
   }
   await makeUsualFolders(env);
-  const mounts = parseMounts(await readFile('/proc/self/mountinfo', 'utf8').catch(() => ''));
+  const [mountinfo, others, secretFiles] = await Promise.all([
+    readFile('/proc/self/mountinfo', 'utf8').catch(() => ''),
+    nodeFolders(env),
+    secrets.files(),
+  ]);
+  const theirs = await filesObeyedBy(others, env);
+  const mounts = parseMounts(mountinfo);
   const everywhere = (paths: readonly string[]): readonly string[] => {
     const real = realPaths(paths);
     return realPaths([...real, ...real.flatMap((path) => otherPaths(path, mounts))]);
   };
-  const others = await nodeFolders(env);
   const folders = outermost(
     everywhere([
       secrets.stateDir,
@@ -83,8 +88,7 @@ export async function withheldOf(
   const open = new Set(realPaths(reach));
   const doors = realPaths(doorsOf(env, command)).filter((path) => !open.has(path));
   const inFolder = (path: string): boolean => folders.some((folder) => isInside(path, folder));
-  const files = everywhere(await secrets.files()).filter((path) => !inFolder(path));
-  const theirs = await filesObeyedBy(others, env);
+  const files = everywhere(secretFiles).filter((path) => !inFolder(path));
   occupyPlaces([secrets.policy, ...theirs.policies]);
   const obeyed = everywhere(
     [...secrets.obeyed, secrets.policy, ...theirs.configs, ...theirs.policies].flatMap(
