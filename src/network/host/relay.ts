@@ -42,17 +42,40 @@ export function memberRelayTransport(
     maxOutboundStopStreams: RELAY_STREAMS_MAX,
   });
   return (components) =>
-    factory(
-      overlay(components, {
-        registrar: gateRegistrar(components.registrar, gate),
-        connectionManager: gateConnectionManager(components.connectionManager, gate, {
-          // Relays are the members we are connected to: no dialling around to find more.
-          isDialable: () => Promise.resolve(false),
+    forgettingLate(
+      factory(
+        overlay(components, {
+          registrar: gateRegistrar(components.registrar, gate),
+          connectionManager: gateConnectionManager(components.connectionManager, gate, {
+            // Relays are the members we are connected to: no dialling around to find more.
+            isDialable: () => Promise.resolve(false),
+          }),
+          peerStore: linkedPeers(components, gate, isSpare),
+          randomWalk: { walk: waitForAbort },
         }),
-        peerStore: linkedPeers(components, gate, isSpare),
-        randomWalk: { walk: waitForAbort },
-      }),
+      ),
     );
+}
+
+/** Where libp2p's transport keeps the reservations of this node, each with a timer that renews it. */
+interface Reservations {
+  isStarted(): boolean;
+  cancelReservations(): void;
+  addEventListener(type: 'relay:created-reservation', heard: () => void): void;
+}
+
+/**
+ * A relay that was asked before a stop may answer after it, when libp2p has forgotten all reservations: the timer of that one would hold
+ * the process for two hours.
+ */
+function forgettingLate(transport: Transport): Transport {
+  const { reservationStore: store } = transport as Transport & {
+    readonly reservationStore: Reservations;
+  };
+  store.addEventListener('relay:created-reservation', () => {
+    if (!store.isStarted()) store.cancelReservations();
+  });
+  return transport;
 }
 
 /**
