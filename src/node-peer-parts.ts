@@ -27,6 +27,7 @@ import type { Tasks } from './tasks/index.ts';
 
 /** Bytes of the catalog of one peer or server. */
 export const CATALOG_BYTES_MAX = 16 * 1024 * 1024;
+const NO_BUDGETS: readonly string[] = [];
 
 /** What these parts stand on. */
 export interface PeerRooms {
@@ -252,11 +253,12 @@ export function createNodeSpendings(
   const priced = readPrices(config.prices);
   const workOf = (principal: Principal): readonly string[] => {
     const { runs, tasks, swarms } = made();
-    return [
-      ...runs.budgetsOf(principal),
-      ...tasks.budgetsOf(principal),
-      ...swarms.budgetsOf(principal),
-    ];
+    const ofRuns = runs.budgetsOf(principal);
+    const ofTasks = tasks.budgetsOf(principal);
+    const ofSwarms = swarms.budgetsOf(principal);
+    // No list is made for most callers, who work for nothing that has a budget: each call asks.
+    if (ofRuns.length + ofTasks.length + ofSwarms.length === 0) return NO_BUDGETS;
+    return [...ofRuns, ...ofTasks, ...ofSwarms];
   };
   const spendings = createSpendings({
     budgets,

@@ -5,7 +5,7 @@
  */
 import { BUILTIN_SERVER, StarlingError, amountText } from '../core/index.ts';
 import type { Clock, Health, JsonObject } from '../core/index.ts';
-import { budgetOf, targetOf } from '../grants/index.ts';
+import { budgetOf, namesBudget, targetOf } from '../grants/index.ts';
 import type { Grant, ResourceTarget } from '../grants/index.ts';
 import { keyOf } from '../guard/index.ts';
 import type { Principal } from '../guard/index.ts';
@@ -110,14 +110,15 @@ class NodeSpendings implements Spendings {
 
   begin(call: PaidCall): Promise<CallSpending> | undefined {
     const target = this.#paidTarget(call);
-    if (target === undefined) return undefined;
+    if (target === undefined || this.#isFree(call)) return undefined;
     const payers = this.#payersOf(call, target);
     return payers === undefined ? undefined : this.#hold(call, target, payers);
   }
 
   async room(call: PaidCall): Promise<Cost> {
     const target = this.#paidTarget(call);
-    const payers = target === undefined ? undefined : await this.#payersOf(call, target);
+    const isFree = target === undefined || this.#isFree(call);
+    const payers = isFree ? undefined : await this.#payersOf(call, target);
     if (payers === undefined) return {};
     const { budgets } = this.#components;
     const room: { [Name in Unit]?: number } = {};
@@ -132,6 +133,19 @@ class NodeSpendings implements Spendings {
   #paidTarget({ wanted: { ability, resource } }: PaidCall): ResourceTarget | undefined {
     if (!PAID.includes(ability) || resource.startsWith(OWN)) return undefined;
     return targetOf(resource);
+  }
+
+  /**
+   * Whether nobody pays because nothing there is could count, of whatever such a call may be: so it is for most callers of
+   * most nodes, and each call asks. No list is made for the answer.
+   */
+  #isFree({ principal, grant, budgets: further = NONE }: PaidCall): boolean {
+    const { budgets, workOf, rulesOf } = this.#components;
+    const worksForOthers = 'worksFor' in principal && principal.worksFor !== undefined;
+    if (worksForOthers || further.length > 0 || budgets.hasPurposes) return false;
+    if (grant !== undefined && namesBudget(grant)) return false;
+    if (workOf !== undefined && workOf(principal).length > 0) return false;
+    return !this.#policy.concerns(keyOf(principal), rulesOf(principal).spendLimits);
   }
 
   /** Undefined, at once, for most calls: nothing counts; for most others nothing has to be waited for. */

@@ -2,7 +2,7 @@
 export { CAPABILITIES_MAX } from './format/claims.ts';
 export { parseArgumentRules, problemOf, readCallArguments } from './chain/argument-caveat.ts';
 export type { ArgumentRules } from './chain/argument-caveat.ts';
-export { allows, allowsAlways, budgetOf } from './chain/capability.ts';
+export { allows, allowsAlways, budgetOf, namesBudget } from './chain/capability.ts';
 export type { Asked, Needs, Verdict } from './chain/capability.ts';
 export { createCounters } from './use/counters.ts';
 export type { CounterComponents, CounterInit, Counters, Taken } from './use/counters.ts';

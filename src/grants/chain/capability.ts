@@ -120,6 +120,13 @@ export function limitsOf(capability: Capability): Omit<Needs, 'approval'> {
   return compile(capability).limits;
 }
 
+/** Whether calls by `grant` may count against a budget. Most grants speak of none, and are not held against a call once more. */
+export function namesBudget(grant: {
+  readonly claims: { readonly cap: readonly Capability[] };
+}): boolean {
+  return grant.claims.cap.some((one) => compile(one).caveats.budget !== undefined);
+}
+
 /** The budget against which a call by `grant` counts, where the capability that allows the call names one. */
 export function budgetOf(
   grant: { readonly claims: { readonly cap: readonly Capability[] } },
@@ -127,8 +134,7 @@ export function budgetOf(
   target: ResourceTarget,
   asked: Asked,
 ): BudgetCaveat | undefined {
-  // Most grants speak of no budget, and are not held against the call once more.
-  if (!grant.claims.cap.some((one) => compile(one).caveats.budget !== undefined)) return undefined;
+  if (!namesBudget(grant)) return undefined;
   const covering = grant.claims.cap.filter((one) => allows(one, ability, target, asked).allow);
   // What may be called without a budget by the same grant costs none.
   if (covering.some((one) => compile(one).caveats.budget === undefined)) return undefined;
