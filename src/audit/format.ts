@@ -19,6 +19,8 @@ const PARTIES_MAX = 256;
 /** As many as a segment's name has digits for; a hundred thousand a second for 300 years. */
 const SEQ_MAX = 1e15;
 const HASH = /^[0-9a-f]{64}$/;
+/** What is the same in JSON. */
+const PLAIN = /^[\w-]*$/;
 
 /** What of an entry its place in the chain says. */
 export interface Place {
@@ -101,8 +103,8 @@ export function placed(content: Content, { seq, at, prev }: Place): AuditEntry {
 export function lineOf(content: Content, { seq, at, prev }: Place): string {
   const { args, grant, outcome, reason, reasoning, durationMs, spent, of, checkpoint } = content;
   let line = `{"seq":${seq},"at":${numberText(at)},"kind":"${content.kind}",${partiesText(content)}`;
-  if (args !== undefined) line += `,"args":${JSON.stringify(args)}`;
-  if (grant !== undefined) line += `,"grant":${JSON.stringify(grant)}`;
+  if (args !== undefined) line += `,"args":${quoted(args)}`;
+  if (grant !== undefined) line += `,"grant":${quoted(grant)}`;
   line += `,"outcome":"${outcome}"`;
   if (reason !== undefined) line += `,"reason":${JSON.stringify(reason)}`;
   if (reasoning !== undefined) line += `,"reasoning":${JSON.stringify(reasoning)}`;
@@ -132,6 +134,11 @@ function partiesText(content: Content): string {
   if (parties.size >= PARTIES_MAX) parties.clear();
   parties.set(resource, { of: content, text });
   return text;
+}
+
+/** A text as JSON has it: hashes and numbers of grants stand as they are, for half of what it costs to look for what does not. */
+function quoted(text: string): string {
+  return PLAIN.test(text) ? `"${text}"` : JSON.stringify(text);
 }
 
 /** A number as JSON has it. */

@@ -7,7 +7,9 @@ import { hashArguments, lineOf, placed } from '../../src/audit/format.ts';
 import type { Content } from '../../src/audit/format.ts';
 import { AUDIT_KINDS, AUDIT_OUTCOMES } from '../../src/core/index.ts';
 import type { Json } from '../../src/core/index.ts';
+import { LineMemory, makeBatch } from '../../src/audit/segments/entry-batch.ts';
 import { anyText } from '../fixtures/any-text.ts';
+import { NODE } from './arrange.ts';
 import { decision } from './arrange-entries.ts';
 
 const text = fc.oneof(
@@ -68,4 +70,30 @@ it('has the hash of the canonical JSON, whatever order the arguments are in', ()
   expect(hashArguments({ a: '\\ud800' })).toBe(
     createHash('sha256').update('{"a":"\\\\ud800"}').digest('hex'),
   );
+});
+
+it('is laid in memory that grows with it, behind the lines before it, and hashed as it lies there', () => {
+  const memory = new LineMemory(8);
+  const said = ['x', 'ü'.repeat(700), '😀'.repeat(1000), '\u0000'.repeat(900), 'y'];
+  const items = said.map((reason, n) => ({ content: { ...decision(n), reason }, at: n }));
+  const init = {
+    signer: NODE,
+    now: () => 0,
+    checkpointEntries: 1000,
+    batchBytes: 1e6,
+    segmentBytes: 1e9,
+    isFollowed: () => true,
+  };
+  const chain = { seq: 6, hash: 'f'.repeat(64), unsigned: 0 };
+  for (const count of [5, 2]) {
+    const place = { chain, sizeBytes: 0, memory };
+    const made = makeBatch(items.slice(0, count), place, init);
+    const text = made.bytes.toString('utf8');
+    expect(text).toBe(made.entries.map((entry) => `${JSON.stringify(entry)}\n`).join(''));
+    const lines = text.split('\n').slice(0, -1);
+    expect(lines).toHaveLength(count);
+    const hashes = lines.map((line) => createHash('sha256').update(line).digest('hex'));
+    expect(made.entries.map(({ prev }) => prev)).toEqual([chain.hash, ...hashes.slice(0, -1)]);
+    expect(made.chain).toEqual({ seq: 6 + count, hash: hashes.at(-1), unsigned: count });
+  }
 });

@@ -4,12 +4,12 @@
  */
 import { StarlingError, messageOf } from '../../core/index.ts';
 import type { Logger } from '../../core/index.ts';
-import { makeBatch } from './entry-batch.ts';
+import { LineMemory, makeBatch } from './entry-batch.ts';
 import type { Batch, BatchInit, Item } from './entry-batch.ts';
 import type { ChainEnd } from './recover.ts';
 import type { SegmentWriter } from './segment-writer.ts';
 
-/** Memory for a batch, in bytes; taken anew where one is larger. */
+/** Memory for a batch, in bytes; more is taken where one is larger. */
 const FIRST_BYTES = 32 * 1024;
 /** So many entries that are waited for in one turn of the event loop are many. */
 const BUSY_APPENDS = 8;
@@ -48,8 +48,8 @@ export class EntryWrites {
   /** Entries that were waited for in this turn, and whether they were many in the one before. */
   #appended = 0;
   #isBusy = false;
-  /** What is written now, or was: kept, as memory outside of the heap costs the more the oftener it is taken. */
-  #bytes = Buffer.alloc(0);
+  /** What is written now, or was: one batch is written at a time. */
+  #memory = new LineMemory(0);
   /** Entries in the queue; marks take no room. */
   #waiting = 0;
   #draining: Promise<void> | undefined;
@@ -62,7 +62,7 @@ export class EntryWrites {
   goOn(writer: SegmentWriter, chain: ChainEnd): void {
     this.#writer = writer;
     this.#chain = chain;
-    this.#bytes = Buffer.allocUnsafeSlow(FIRST_BYTES);
+    this.#memory = new LineMemory(FIRST_BYTES);
   }
 
   /** Number of the last entry that is written. */
@@ -170,13 +170,12 @@ export class EntryWrites {
 
   async #writeTo(writer: SegmentWriter): Promise<void> {
     const batch = this.#batchFor(writer);
-    const items = this.#queue.splice(0, batch.count);
+    const items = this.#taken(batch.count);
     try {
       if (batch.lines > 0) {
         const sync = batch.syncs || batch.fills;
-        const bytes = this.#encoded(batch);
-        const isDone = !sync && writer.writeNow(bytes);
-        if (!isDone) await writer.write(bytes, { first: this.#chain.seq + 1, sync });
+        const isDone = !sync && writer.writeNow(batch.bytes);
+        if (!isDone) await writer.write(batch.bytes, { first: this.#chain.seq + 1, sync });
       } else if (batch.syncs) await writer.sync();
     } catch (error) {
       this.#queue.unshift(...items);
@@ -211,24 +210,27 @@ export class EntryWrites {
     try {
       batch = this.#batchFor(writer);
       if (batch.lines === 0 || batch.syncs || batch.fills) return;
-      if (!writer.writeNow(this.#encoded(batch))) return;
+      if (!writer.writeNow(batch.bytes)) return;
     } catch (error) {
       // The write at the end of the turn meets the same, and says so to those who wait.
       this.#init.logger.debug({ error: messageOf(error) }, 'audit log: not written at once');
       return;
     }
-    this.#waiting -= sizeOf(this.#queue.splice(0, batch.count));
+    this.#waiting -= sizeOf(this.#taken(batch.count));
     this.#written(batch);
   }
 
   #batchFor(writer: SegmentWriter): Batch {
-    return makeBatch(this.#queue, this.#chain, writer.sizeBytes(), this.#init.batches);
+    const place = { chain: this.#chain, sizeBytes: writer.sizeBytes(), memory: this.#memory };
+    return makeBatch(this.#queue, place, this.#init.batches);
   }
 
-  /** The bytes of a batch, until those of the next: one batch is written at a time. */
-  #encoded({ text, sizeBytes }: Batch): Buffer {
-    if (this.#bytes.length < sizeBytes) this.#bytes = Buffer.allocUnsafeSlow(sizeBytes);
-    return this.#bytes.subarray(0, this.#bytes.write(text, 'utf8'));
+  /** The first `count` that wait, which wait no more. */
+  #taken(count: number): Item[] {
+    if (count < this.#queue.length) return this.#queue.splice(0, count);
+    const all = this.#queue;
+    this.#queue = [];
+    return all;
   }
 
   #written(batch: Batch): void {
@@ -241,7 +243,9 @@ export class EntryWrites {
 
 /** How much room items take: marks take none. */
 function sizeOf(items: readonly Item[]): number {
-  return items.filter(({ content }) => content !== undefined).length;
+  let size = 0;
+  for (const { content } of items) if (content !== undefined) size += 1;
+  return size;
 }
 
 function turn(): Promise<void> {
