@@ -201,13 +201,31 @@ class CallClearance implements Clearance {
   }
 
   #allowed({ grant, settled }: Yes, call: WantedCall, about: About): Promise<RecordedCall> {
-    const { audit } = this.#components;
     const entry = entryOf('decision', about, 'allowed');
     if (grant !== undefined) entry.grant = grant.claims.jti;
     const reasoning = reasoningOf(call.request);
     if (reasoning !== undefined) entry.reasoning = reasoning;
-    const needsNoLog = looksForTrouble(call);
-    const look = needsNoLog && keepsLooking(call.principal) ? this.#lookOf(call) : undefined;
+    if (looksForTrouble(call)) return this.#lookAllowed(settled, call, about, entry);
+    return this.#begun(settled, about, entry);
+  }
+
+  /** Goes on once the log has it, and what the decision was by is settled. One promise: each call waits for this. */
+  #begun(settled: Yes['settled'], about: About, entry: AuditInit): Promise<RecordedCall> {
+    const { audit } = this.#components;
+    const appended = audit.append(entry);
+    if (settled === undefined) return appended.then((seq) => this.#recorded(about, seq));
+    return Promise.all([appended, settled]).then(([seq]) => this.#recorded(about, seq));
+  }
+
+  /** Goes on even while the log can't be written. */
+  #lookAllowed(
+    settled: Yes['settled'],
+    call: WantedCall,
+    about: About,
+    entry: AuditInit,
+  ): Promise<RecordedCall> {
+    const { audit } = this.#components;
+    const look = keepsLooking(call.principal) ? this.#lookOf(call) : undefined;
     if (look === 'unrecorded') return Promise.resolve(UNRECORDED);
     // Written once the log can be written again.
     const unrecorded = (): RecordedCall => {
@@ -215,21 +233,19 @@ class CallClearance implements Clearance {
       if (look !== undefined) this.#looks.add(look.key);
       return UNRECORDED;
     };
-    if (needsNoLog && !audit.healthy()) return Promise.resolve(unrecorded());
-    const appended = audit.append(entry);
-    const written =
-      settled === undefined ? appended : Promise.all([appended, settled]).then(([seq]) => seq);
-    const recorded = written.then((seq) => {
-      if (look !== undefined) this.#looks.add(look.key);
-      return this.#recorded(about, seq);
-    });
-    if (!needsNoLog) return recorded;
-    return recorded.catch((error: unknown) => {
-      if (error instanceof StarlingError && error.code === 'STARLING_AUDIT_UNAVAILABLE') {
-        return unrecorded();
-      }
-      throw error;
-    });
+    if (!audit.healthy()) return Promise.resolve(unrecorded());
+    return this.#begun(settled, about, entry).then(
+      (recorded) => {
+        if (look !== undefined) this.#looks.add(look.key);
+        return recorded;
+      },
+      (error: unknown) => {
+        if (error instanceof StarlingError && error.code === 'STARLING_AUDIT_UNAVAILABLE') {
+          return unrecorded();
+        }
+        throw error;
+      },
+    );
   }
 
   /** The look of somebody who keeps looking: nobody records what tells figures alone, nor what is on record already. */
@@ -243,18 +259,7 @@ class CallClearance implements Clearance {
   }
 
   #recorded(about: About, seq: number): RecordedCall {
-    const { audit, clock } = this.#components;
-    const begunAt = clock.now();
-    return {
-      over(outcome, reason, spent) {
-        const entry = entryOf('call', about, outcome);
-        if (reason !== undefined) entry.reason = reason;
-        entry.of = seq;
-        entry.durationMs = clock.now() - begunAt;
-        if (spent !== undefined && Object.keys(spent).length > 0) entry.spent = spent;
-        audit.note(entry);
-      },
-    };
+    return new CallOnRecord(this.#components, about, seq);
   }
 
   /** Waits for a person, then asks the guard again: what was granted may have ended meanwhile. */
@@ -384,6 +389,35 @@ class CallClearance implements Clearance {
       reason,
       ...saidIn(call),
     });
+  }
+}
+
+/** A call whose decision is the entry `seq`. */
+class CallOnRecord implements RecordedCall {
+  readonly #components: Pick<ClearanceComponents, 'audit' | 'clock'>;
+  readonly #about: About;
+  readonly #seq: number;
+  readonly #begunAt: number;
+
+  constructor(components: Pick<ClearanceComponents, 'audit' | 'clock'>, about: About, seq: number) {
+    this.#components = components;
+    this.#about = about;
+    this.#seq = seq;
+    this.#begunAt = components.clock.now();
+  }
+
+  over(
+    outcome: Parameters<RecordedCall['over']>[0],
+    reason?: string,
+    spent?: AuditInit['spent'],
+  ): void {
+    const { audit, clock } = this.#components;
+    const entry = entryOf('call', this.#about, outcome);
+    if (reason !== undefined) entry.reason = reason;
+    entry.of = this.#seq;
+    entry.durationMs = clock.now() - this.#begunAt;
+    if (spent !== undefined && Object.keys(spent).length > 0) entry.spent = spent;
+    audit.note(entry);
   }
 }
 
