@@ -101,6 +101,7 @@ export function createSegmentWriter(init: {
       end = undefined;
     },
     async close() {
+      prompt.close();
       try {
         await writer.sync();
       } finally {

@@ -1,12 +1,13 @@
 /** A disk that is slow is told from a machine that is busy. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { processorWaitMs } from '../../../src/audit/segments/processor-wait.ts';
+import { ProcessorWait } from '../../../src/audit/segments/processor-wait.ts';
 import { PromptWrites } from '../../../src/audit/segments/prompt-writes.ts';
 import type { SegmentFile } from '../../../src/audit/segments/segment-file.ts';
 import { createTestClock } from '../../core/test-clock.ts';
+import { decision, startAudit } from '../arrange.ts';
 
 const LINE = Buffer.from('{}\n');
 
@@ -25,9 +26,12 @@ function slowly(wait: (at: number) => { tookMs: number; busyMs: number }) {
     sync: async () => undefined,
     close: async () => undefined,
   };
-  const writes = new PromptWrites(clock, () => {
-    looks += 1;
-    return waitedMs;
+  const writes = new PromptWrites(clock, {
+    ms() {
+      looks += 1;
+      return waitedMs;
+    },
+    close: () => undefined,
   });
   return {
     clock,
@@ -77,17 +81,55 @@ it('is told by the kernel how long this thread has waited, and takes anything el
     ['1 99999999999999999999 2', 0],
   ] as const) {
     writeFileSync(path, text);
-    expect(processorWaitMs(path)).toBe(ms);
+    const wait = new ProcessorWait(path);
+    expect([wait.ms(), wait.ms()]).toEqual([ms, ms]);
+    wait.close();
   }
   rmSync(folder, { recursive: true });
-  expect(processorWaitMs(path)).toBe(0);
+  expect(new ProcessorWait(path).ms()).toBe(0);
 });
 
 it.skipIf(process.platform !== 'linux')(
   'is some time of this thread, and never less than before',
   () => {
-    const first = processorWaitMs();
+    const wait = new ProcessorWait();
+    const first = wait.ms();
     expect(first).toBeGreaterThan(0);
-    expect(processorWaitMs()).toBeGreaterThanOrEqual(first);
+    for (let look = 0; look < 10; look += 1) expect(wait.ms()).toBeGreaterThanOrEqual(first);
+    wait.close();
   },
 );
+
+it.skipIf(process.platform !== 'linux')(
+  'is read from one file, which is closed when the log is, and opened by a later look',
+  async () => {
+    const { audit } = await startAudit({ clock: createTestClock() });
+    const before = openLooks();
+    // The first opens the segment, by a thread of the pool.
+    for (let n = 0; n < 3; n += 1) await audit.append(decision(n));
+    expect(openLooks()).toBe(before + 1);
+    await audit.stop();
+    expect(openLooks()).toBe(before);
+    const wait = new ProcessorWait();
+    for (let look = 0; look < 3; look += 1) wait.ms();
+    expect(openLooks()).toBe(before + 1);
+    wait.close();
+    wait.close();
+    expect(openLooks()).toBe(before);
+    expect(wait.ms()).toBeGreaterThan(0);
+    wait.close();
+  },
+);
+
+/** How many such files this process has open. */
+function openLooks(): number {
+  const names = readdirSync('/proc/self/fd').map((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`);
+    } catch {
+      // The folder that is listed here is closed by now.
+      return '';
+    }
+  });
+  return names.filter((name) => name.endsWith('/schedstat')).length;
+}
