@@ -40,9 +40,10 @@ export class PromptWrites {
     this.#wait = wait;
   }
 
-  /** Nothing is written any more, for now: what is looked at is closed. */
-  close(): void {
+  /** Closes `file`, and what tells of the waiting: a later look opens that again. */
+  async close(file: SegmentFile | undefined): Promise<void> {
     this.#wait.close();
+    await file?.close();
   }
 
   /** Syncs `file`: meanwhile nothing is written at once. */

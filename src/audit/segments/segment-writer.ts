@@ -57,7 +57,7 @@ export function createSegmentWriter(init: {
       if (isStale) await closing?.truncate(end?.sizeBytes ?? 0);
       isStale = false;
     } finally {
-      await closing?.close();
+      await prompt.close(closing);
     }
   }
 
@@ -101,7 +101,6 @@ export function createSegmentWriter(init: {
       end = undefined;
     },
     async close() {
-      prompt.close();
       try {
         await writer.sync();
       } finally {
