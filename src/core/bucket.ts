@@ -4,8 +4,8 @@
  * the time as a value; {@link createBuckets} keeps one bucket for each key.
  *
  * A clock that is set back gives no tokens and takes none. Until the clock has caught up with the latest
- * moment that the bucket has seen, one step of time gives one token at most, and the step in which the
- * clock catches up counts from that moment on. So callers are not kept waiting for hours, and a clock that
+ * moment that the bucket has seen, one step of time gives one token at most (or what the size says), and the step
+ * in which the clock catches up counts from that moment on. So callers are not kept waiting for hours, and a clock that
  * is set forth again does not fill the bucket.
  */
 import type { Clock } from './time/clock.ts';
@@ -16,6 +16,11 @@ export interface BucketSize {
   readonly burst: number;
   /** Milliseconds in which one token comes back: the rate in the long run is `1000 / everyMs` a second. */
   readonly everyMs: number;
+  /**
+   * The most that one step of time counts until a clock that was set back has caught up; default `everyMs`. More = whoever
+   * takes many tokens at once waits no longer than by a right clock; less = a clock that is set forth by a part gives less.
+   */
+  readonly behindStepMs?: number;
 }
 
 /** What a bucket held at one moment. */
@@ -113,8 +118,9 @@ export function createBuckets(clock: Clock, size: BucketSize, keysMax = KEYS_MAX
   };
 }
 
-function passedMs({ atMs, latestMs }: BucketLevel, { everyMs }: BucketSize, nowMs: number): number {
+function passedMs({ atMs, latestMs }: BucketLevel, size: BucketSize, nowMs: number): number {
+  const { everyMs, behindStepMs = everyMs } = size;
   const stepMs = Math.max(0, nowMs - atMs);
   if (atMs >= latestMs) return stepMs;
-  return nowMs >= latestMs ? nowMs - latestMs : Math.min(stepMs, everyMs);
+  return nowMs >= latestMs ? nowMs - latestMs : Math.min(stepMs, behindStepMs);
 }

@@ -280,6 +280,8 @@ class PeerCatalog {
       this.#isListed = true;
       this.#listedDigest = digest;
     } catch (error) {
+      // Of a peer that is no neighbour nothing else says that what it has granted was never seen.
+      this.#isWantedAgain = true;
       // A list that is too long to be read was on its way all the same.
       const isTooLong = error instanceof StarlingError && error.code === 'STARLING_LIMIT_EXCEEDED';
       if (isTooLong) this.#allowance.charge(this.#peer, TOO_LONG_COST);

@@ -1,6 +1,6 @@
 /** What one provider is sent in a minute, or one caller may ask for: requests and tokens, each from a bucket that a minute fills. */
-import { StarlingError } from '../../core/index.ts';
-import type { Clock } from '../../core/index.ts';
+import { StarlingError, fullBucket, refilled } from '../../core/index.ts';
+import type { BucketSize, Clock } from '../../core/index.ts';
 import type { MinuteLimits } from '../../config/index.ts';
 
 const MINUTE_MS = 60_000;
@@ -69,23 +69,25 @@ interface MinuteBucket {
   take(amount: number): void;
 }
 
-function bucket(clock: Clock, size: number): MinuteBucket {
-  let level = size;
-  let at = clock.now();
-  const refill = (): void => {
-    const now = clock.now();
-    // A clock that is set back takes nothing away.
-    level = Math.min(size, level + (Math.max(0, now - at) * size) / MINUTE_MS);
-    at = now;
+function bucket(clock: Clock, perMinute: number): MinuteBucket {
+  const size: BucketSize = {
+    burst: perMinute,
+    everyMs: MINUTE_MS / perMinute,
+    behindStepMs: MINUTE_MS,
+  };
+  let level = fullBucket(size, clock.now());
+  const refill = (): number => {
+    level = refilled(level, size, clock.now());
+    return level.tokens;
   };
   return {
     waitMs(amount) {
-      refill();
-      return level >= amount ? 0 : Math.ceil(((amount - level) * MINUTE_MS) / size);
+      const tokens = refill();
+      return tokens >= amount ? 0 : Math.ceil((amount - tokens) * size.everyMs);
     },
     take(amount) {
-      refill();
-      level = Math.max(-DEBT_MINUTES * size, Math.min(size, level - amount));
+      const most = Math.min(perMinute, refill() - amount);
+      level = { ...level, tokens: Math.max(-DEBT_MINUTES * perMinute, most) };
     },
   };
 }

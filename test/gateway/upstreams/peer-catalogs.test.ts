@@ -211,6 +211,32 @@ describe('the list of a peer', () => {
     peer.catalogs.stop();
   });
 
+  it.each([
+    ['after it has granted something more', (peer: Peer) => peer.catalogs.look()],
+    ['after it has told of another digest', (peer: Peer) => peer.beat('two')],
+  ])('of a peer that is no neighbour is asked for until it is had, %s', async (_, changes) => {
+    const peer = await followed();
+    peer.isSpare = true;
+    peer.isLinked = false;
+    peer.end();
+    await peer.clock.advance(60_000);
+    const before = peer.asked;
+    peer.servers = undefined;
+    changes(peer);
+    for (let n = 0; n < 20; n += 1) await settle();
+    expect([peer.asked > before, peer.listed]).toEqual([true, ['files']]);
+    peer.servers = ['git'];
+    for (let n = 0; n < 5; n += 1) {
+      await peer.clock.advance(60_000);
+      await settle();
+    }
+    expect(peer.listed).toEqual(['git']);
+    const asked = peer.asked;
+    await peer.clock.advance(600_000);
+    expect(peer.asked).toBe(asked);
+    peer.catalogs.stop();
+  });
+
   it('of a peer that is no neighbour costs no session while no list of it may be read', async () => {
     const peer = await followed();
     peer.isSpare = true;

@@ -16,3 +16,25 @@ it('a clock that was a year ahead, and is set right, takes nothing of a minute a
   clock.advance(20_000);
   allowance.take(100);
 });
+
+it('a clock that is set back and then right again fills no minute anew', () => {
+  const clock = createTestClock();
+  const words = { who: 'this node sends provider gpu', key: 'models.providers.gpu.limits' };
+  const allowance = createAllowance(clock, words, { requestsPerMinute: 60, tokensPerMinute: 600 });
+  const sent = (): number => {
+    for (let count = 0; ; count += 1) {
+      try {
+        allowance.take(1);
+      } catch {
+        return count;
+      }
+    }
+  };
+  expect(sent()).toBe(60);
+  clock.sleep(-3_600_000);
+  expect(sent()).toBe(0);
+  clock.sleep(3_600_000);
+  expect(sent()).toBe(0);
+  clock.advance(10_000);
+  expect(sent()).toBe(10);
+});
