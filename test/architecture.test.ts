@@ -13,7 +13,7 @@ const ROOT = resolve(import.meta.dirname, '..');
 
 function readTexts(folder: string): [string, string][] {
   return readdirSync(join(ROOT, folder), { withFileTypes: true, recursive: true })
-    .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
+    .filter((entry) => entry.isFile() && /\.tsx?$/.test(entry.name))
     .map((entry) => join(entry.parentPath, entry.name))
     .map((path) => [relative(ROOT, path), readFileSync(path, 'utf8')]);
 }
@@ -304,9 +304,78 @@ const PLANTED: readonly Planted[] = [
   },
   {
     what: 'a command line that loads the node to print its help',
-    rule: 'first loaded',
+    rule: 'loaded',
     names: 'src/cli/main.ts → src/node.ts',
     add: [['src/cli/main.ts', "import { node } from '../node.ts';\nnode();"]],
+  },
+];
+
+const PAGE = 'src/dashboard/page/main.tsx';
+/** The page of the operator, with an element in it: only `.tsx` has them, and a page alone. */
+const page = (head: string): Planted['add'] => [
+  [PAGE, `${head}\nimport { render } from 'preact';\nrender(<Page at={it} />, document.body);`],
+];
+
+/** Each kind of violation again where elements are written. */
+const PLANTED_IN_PAGE: readonly Planted[] = [
+  {
+    what: 'the back door of a room',
+    rule: 'door',
+    names: `${PAGE} → src/gateway/gateway.ts`,
+    add: page("import { gateway as it } from '../../gateway/gateway.ts';"),
+  },
+  {
+    what: 'a room above',
+    rule: 'floor',
+    names: `${PAGE} → src/cli/commands/up.ts (type)`,
+    add: page("import type { Up } from '../../cli/commands/up.ts';\nconst it = {} as Up;"),
+  },
+  {
+    what: 'a folder above its own',
+    rule: 'folder',
+    names: 'src/grants/format/claims.tsx → src/grants/chain/verify.ts (type)',
+    add: [
+      [
+        'src/grants/format/claims.tsx',
+        "import type { V } from '../chain/verify.ts';\nexport const it = <p>{{} as V}</p>;",
+      ],
+    ],
+  },
+  ...['zod', 'child_process', 'left-pad'].map((name): Planted => ({
+    what: `${name} away from home`,
+    rule: 'library',
+    names: `${PAGE}: ${{ child_process: 'node:child_process', 'left-pad': 'left-pad (no home)' }[name] ?? name}`,
+    add: page(`import * as it from '${name}';`),
+  })),
+  {
+    what: 'files that import each other',
+    rule: 'cycle',
+    names: `${PAGE} → src/dashboard/page/parts.tsx → ${PAGE}`,
+    add: [
+      ...page("import { it } from './parts.tsx';"),
+      [
+        'src/dashboard/page/parts.tsx',
+        "import type { P } from './main.tsx';\nexport const it = <P />;",
+      ],
+    ],
+  },
+  {
+    what: 'code that is loaded by a computed name',
+    rule: 'loader',
+    names: `${PAGE}: import() of a computed name`,
+    add: page('const it = await import(`./${location.hash}`);'),
+  },
+  {
+    what: 'the node itself, by its door',
+    rule: 'loaded',
+    names: `${PAGE} → src/gateway/index.ts`,
+    add: page("import { gateway as it } from '../../gateway/index.ts';"),
+  },
+  {
+    what: 'a file without a room',
+    rule: 'room',
+    names: 'src/helpers/text.tsx',
+    add: [['src/helpers/text.tsx', 'export const text = <p>1</p>;']],
   },
 ];
 
@@ -317,6 +386,16 @@ describe('a house with one planted violation', () => {
 
   it.each(PLANTED)('is caught with $what', ({ rule, names, add }) => {
     expect(findViolations(new Map([...SOUND, ...add]))).toContainEqual({ rule, text: names });
+  });
+
+  it.each(PLANTED_IN_PAGE)('is caught with $what in a page', ({ rule, names, add }) => {
+    expect(findViolations(new Map([...SOUND, ...add]))).toContainEqual({ rule, text: names });
+  });
+
+  it('reads of the real house each file that has elements', () => {
+    const pages = [...files.keys()].filter((path) => path.endsWith('.tsx'));
+    expect(pages).toContain('src/dashboard/page/main.tsx');
+    expect(pages).toContain('src/dashboard/page/pages/calls.tsx');
   });
 
   it('is caught when a dependency has no home', () => {

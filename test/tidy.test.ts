@@ -12,8 +12,8 @@ function files(folder: string, ending: RegExp): string[] {
     .map((entry) => join(entry.parentPath, entry.name));
 }
 
-const source = [...files('src', /\.ts$/), ...files('sim', /\.ts$/)];
-const everything = [...source, ...files('test', /\.(ts|mjs)$/)];
+const source = [...files('src', /\.tsx?$/), ...files('sim', /\.tsx?$/)];
+const everything = [...source, ...files('test', /\.(tsx?|mjs)$/)];
 
 function findings(paths: readonly string[], rule: (line: string) => boolean): string[] {
   return paths.flatMap((path) =>
@@ -231,7 +231,7 @@ describe('the code', () => {
       join(ROOT, 'CONTRIBUTING.md'),
     ];
     const dead = [...source, ...papers].flatMap((path) =>
-      [...readFileSync(path, 'utf8').matchAll(/`([\w./-]+\.ts)`/g)]
+      [...readFileSync(path, 'utf8').matchAll(/`([\w./-]+\.tsx?)`/g)]
         .map(([, name = '']) => name)
         .filter((name) => !known.some((file) => file.endsWith(`/${name.replace(/^\.\//, '')}`)))
         .map((name) => `${relative(ROOT, path)}: ${name}`),
@@ -245,7 +245,7 @@ describe('the code', () => {
       (path) => !relative(ROOT, path).startsWith('test/architecture'),
     );
     const rooms = readdirSync(join(ROOT, 'src')).filter((name) => !name.includes('.'));
-    const name = new RegExp(`'((?:src|sim|test|${rooms.join('|')})/[a-z0-9/.-]+\\.ts)'`, 'g');
+    const name = new RegExp(`'((?:src|sim|test|${rooms.join('|')})/[a-z0-9/.-]+\\.tsx?)'`, 'g');
     const dead = lists.flatMap((path) =>
       [...readFileSync(path, 'utf8').matchAll(name)]
         .map(([, file = '']) => file)
@@ -270,7 +270,7 @@ describe('the code', () => {
       /=== 'object' && \w+ !== null && !Array\.isArray\(/,
       /new Promise[^;]*\.schedule\([^;]*, (?:\(\) => )?(?:resolve|wake|done)\b/,
     ];
-    const wrong = files('src', /\.ts$/)
+    const wrong = files('src', /\.tsx?$/)
       .filter((path) => !own.includes(path))
       .flatMap((path) => {
         const text = readFileSync(path, 'utf8');
@@ -281,7 +281,7 @@ describe('the code', () => {
 
   it('has no names that the glossary has given up', () => {
     const given = /(?<![\w'])#?(?:judge|desk)\w*\(|\b(?:Held(?:Bytes|Posts?)|heldBytes)\b/i;
-    expect(findings(files('src', /\.ts$/), (line) => given.test(line))).toEqual([]);
+    expect(findings(files('src', /\.tsx?$/), (line) => given.test(line))).toEqual([]);
   });
 
   it('has no unfinished marks, silenced checks or skipped tests', () => {

@@ -18,7 +18,8 @@ export const FLOORS: readonly (readonly string[])[] = [
   ['tasks', 'learning', 'proposals'],
   ['thinking'],
   ['swarms'],
-  ['orchestration', 'metrics', 'traces', 'healing', 'dashboard'],
+  ['orchestration', 'metrics', 'traces', 'healing'],
+  ['dashboard'],
   ['identity-state.ts', 'leaving.ts', 'own-name.ts'],
   ['rotation'],
   ['open-state.ts'],
@@ -205,7 +206,7 @@ export const HOMES: Readonly<Record<string, readonly string[]>> = {
     'thinking/ask/',
     'proposals/',
     'learning/',
-    'dashboard/',
+    'dashboard/tools.ts',
     'metrics/',
   ],
   'node:child_process': ['gateway/upstreams/process/start-process.ts'],
@@ -242,8 +243,13 @@ export const CALL_PATH: readonly string[] = [
   'gateway/upstreams/process/stdio.ts',
 ];
 
-/** What `starling --help` may load: everything that `cli/main.ts` imports by value, directly or not. */
-export const FIRST_LOADED: readonly string[] = ['cli/', 'core/', 'commander'];
+/** What may be loaded with a file at the latest: everything that it imports by value, directly or not. */
+export const LOADED: Readonly<Record<string, readonly string[]>> = {
+  // `starling --help`.
+  'cli/main.ts': ['cli/', 'core/', 'commander'],
+  // The page of the operator, a program of the browser: of the node it has types, and words.
+  'dashboard/page/main.tsx': ['dashboard/page/', 'core/words/', 'core/json/', 'preact'],
+};
 
 /** What `sim/` may see of the product; what takes its time shows that as every command does. */
 export const SIM_DOORS: readonly string[] = [

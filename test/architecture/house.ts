@@ -5,10 +5,10 @@
 import { posix } from 'node:path';
 import {
   CALL_PATH,
-  FIRST_LOADED,
   FLOORS,
   FOLDERS,
   HOMES,
+  LOADED,
   OPEN_ROOMS,
   SIM_DOORS,
   TYPE_DOORS,
@@ -26,7 +26,7 @@ export type Rule =
   | 'library' // a library is imported outside of its home
   | 'loader' // code is loaded in a way that this checker cannot follow
   | 'call path' // zod can be reached from where calls pass
-  | 'first loaded' // `starling --help` loads more than it needs
+  | 'loaded' // `starling --help` or the page of the operator loads more than it may
   | 'sim'; // the simulator reaches inside
 
 /** One broken rule. `text` names both ends and is the same in each run. */
@@ -64,7 +64,7 @@ export function findViolations(files: ReadonlyMap<string, string>): Violation[] 
     ),
     ...cycles(house),
     ...callPath(house),
-    ...firstLoaded(house),
+    ...loaded(house),
     ...house.edges.filter(isBreakIn).map(({ from, to }) => violation('sim', `${from} → ${to}`)),
   ].sort((a, b) => (a.text < b.text ? -1 : a.text > b.text ? 1 : 0));
 }
@@ -105,7 +105,7 @@ export function findUnused(
 }
 
 function readHouse(files: ReadonlyMap<string, string>): House {
-  const read = new Map([...files].map(([path, text]) => [path, readImports(text)] as const));
+  const read = new Map([...files].map(([path, text]) => [path, readImports(path, text)] as const));
   const edges = [...read].flatMap(([from, { imports }]) =>
     imports.map(({ target, kind }): Edge => {
       const isFile = target.startsWith('.');
@@ -236,11 +236,13 @@ function callPath({ files, edges }: House): Violation[] {
     .map(({ path }) => violation('call path', path.join(' → ')));
 }
 
-function firstLoaded({ edges }: House): Violation[] {
-  return reach(['src/cli/main.ts'], edges, () => true)
-    .filter(({ to }) => !isIn(to, FIRST_LOADED) && !FIRST_LOADED.includes(to))
-    .filter(({ to }) => !to.startsWith('node:'))
-    .map(({ path }) => violation('first loaded', path.join(' → ')));
+function loaded({ edges }: House): Violation[] {
+  return Object.entries(LOADED).flatMap(([file, places]) =>
+    reach([`src/${file}`], edges, () => true)
+      .filter((edge) => !isIn(edge.to, places) && !places.some((place) => isOf(edge, place)))
+      .filter(({ to }) => !to.startsWith('node:') || !file.startsWith('cli/'))
+      .map(({ path }) => violation('loaded', path.join(' → '))),
+  );
 }
 
 /** Each edge that value imports lead to from `roots`, with one shortest path to its end. */

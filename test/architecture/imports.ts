@@ -35,23 +35,30 @@ const LOADERS = new Set([
   'importScripts',
 ]);
 
-/** @throws Error when the text is no TypeScript. */
-export function readImports(text: string): FileImports {
-  const known = read.get(text) ?? parseImports(text);
-  read.set(text, known);
+/** The language of a file by its ending: only `.tsx` has elements, and only `.ts` has casts by `<T>`. */
+export function languageOf(path: string): 'ts' | 'tsx' {
+  return path.endsWith('.tsx') ? 'tsx' : 'ts';
+}
+
+/** @throws Error when the text is no TypeScript in the language that the ending of `path` tells. */
+export function readImports(path: string, text: string): FileImports {
+  const lang = languageOf(path);
+  const key = `${lang} ${text}`;
+  const known = read.get(key) ?? parseImports(text, lang);
+  read.set(key, known);
   return known;
 }
 
 /** What was read before: the whole house is asked about more than once. */
 const read = new Map<string, FileImports>();
 
-function parseImports(text: string): FileImports {
+function parseImports(text: string, lang: 'ts' | 'tsx'): FileImports {
   const imports: Import[] = [];
   const loaders: string[] = [];
   const add = (target: string, kind: Import['kind']): void => {
     imports.push({ target: isBuiltin(target) ? nodeName(target) : target, kind });
   };
-  visit(parseAst(text, { lang: 'ts' }) as unknown as Node, (node) => {
+  visit(parseAst(text, { lang }) as unknown as Node, (node) => {
     const source = constantText(node['source'] ?? node['moduleReference']);
     switch (node.type) {
       case 'ImportDeclaration':

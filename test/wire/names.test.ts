@@ -7,7 +7,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseAst } from 'rolldown/parseAst';
 import { describe, expect, it } from 'vitest';
-import { visit } from '../architecture/imports.ts';
+import { languageOf, visit } from '../architecture/imports.ts';
 
 const SRC = resolve(import.meta.dirname, '../../src');
 const NAME = /^(\/starling\/|_starling[-.]|starling\/|starling-|notifications\/starling\/)/;
@@ -128,11 +128,11 @@ interface Named {
   readonly topics: readonly string[];
 }
 
-function namedIn(code: string): Named {
+function namedIn(path: string, code: string): Named {
   const texts: string[] = [];
   const constants = new Map<unknown, unknown>();
   const topics: string[] = [];
-  visit(parseAst(code, { lang: 'ts' }) as never, (node) => {
+  visit(parseAst(code, { lang: languageOf(path) }) as never, (node) => {
     if (node.type === 'Literal' && typeof node['value'] === 'string') texts.push(node['value']);
     if (node.type === 'TemplateLiteral') {
       const quasis = node['quasis'] as readonly { readonly value: { readonly cooked: string } }[];
@@ -153,12 +153,12 @@ function namedIn(code: string): Named {
 const MAY_NAME = /['"`](?:[/_]|notifications\/)?starling[-./]|\.topic\(|\\[ux]/;
 
 const sources = readdirSync(SRC, { withFileTypes: true, recursive: true })
-  .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
+  .filter((entry) => entry.isFile() && /\.tsx?$/.test(entry.name))
   .map((entry) => join(entry.parentPath, entry.name));
 const named = sources
-  .map((path) => readFileSync(path, 'utf8'))
-  .filter((code) => MAY_NAME.test(code))
-  .map(namedIn);
+  .map((path) => [path, readFileSync(path, 'utf8')] as const)
+  .filter(([, code]) => MAY_NAME.test(code))
+  .map(([path, code]) => namedIn(path, code));
 const found = new Set(named.flatMap(({ texts }) => texts).filter((text) => NAME.test(text)));
 
 describe('the names on the wire', () => {

@@ -26,7 +26,7 @@ const RUN_TONES: Readonly<Record<string, Tone>> = {
   failed: 'bad',
 };
 
-/** The page. */
+/** The list of agents above, and below it what those with a model have learned. */
 export function AgentsPage() {
   return (
     <>

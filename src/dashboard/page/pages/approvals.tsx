@@ -14,7 +14,7 @@ const TONES: Readonly<Record<string, Tone>> = {
   denied: 'bad',
 };
 
-/** The page. */
+/** What waits for an answer above, the oldest first, and what is over below. */
 export function ApprovalsPage() {
   const live = useLive<ApprovalListResult>('approval_list', { all: true });
   return (

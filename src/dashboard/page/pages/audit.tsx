@@ -12,7 +12,7 @@ import { counted } from '../words.ts';
 const SHOWN = 100;
 const LOOK_MS = 4000;
 
-/** The page. */
+/** Whether the record holds, and the record itself, filtered by kind and by who did it. */
 export function AuditPage() {
   const [kind, setKind] = useState('');
   const [who, setWho] = useState('');

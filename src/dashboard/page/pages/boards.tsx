@@ -13,7 +13,7 @@ import { clock, count, shellWord, shortId } from '../words.ts';
 const HISTORY = 50;
 const VALUE_MAX = 2000;
 
-/** The page. */
+/** One board at a time, and the choice of it where there are several. */
 export function BoardsPage() {
   const live = useLive<BoardListResult>('board_list', {}, 4000);
   const [chosen, setChosen] = useState<string>();

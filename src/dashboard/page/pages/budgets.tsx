@@ -1,5 +1,5 @@
 /** Budgets: what may be spent, what is spent and held, and the rights of each node. */
-import type { BudgetListResult } from '../../../builtin/results/budgets.ts';
+import type { BudgetListResult } from '../../../builtin/results.ts';
 import { useLive } from '../live.ts';
 import { Answer, Badge, Card, Command, Meter, Nothing, Table } from '../parts.tsx';
 import type { Tone } from '../parts.tsx';
@@ -13,7 +13,7 @@ const TONES: Readonly<Record<string, Tone>> = {
   frozen: 'bad',
 };
 
-/** The page. */
+/** A card for each budget, with a bar and the rights of its nodes. */
 export function BudgetsPage() {
   const live = useLive<BudgetListResult>('budget_list', {}, 3000);
   return (

@@ -12,7 +12,7 @@ import { count, latency } from '../words.ts';
 const SHOWN = 60;
 const LOOK_MS = 2000;
 
-/** The page. */
+/** The last hour as bars, and the latest calls, filtered by what was called and how it ended. */
 export function CallsPage() {
   const recent = useLive<RecentCalls>('calls_recent', {}, 5000);
   const [what, setWhat] = useState('');

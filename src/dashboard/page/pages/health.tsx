@@ -15,7 +15,7 @@ const TONES: Readonly<Record<string, Tone>> = {
 /** Words in a hint that are a command of ours, to be copied. */
 const COMMAND = /starling [a-z][^;,)|&$`\p{Cc}]*/u;
 
-/** The page. */
+/** Warnings, each with its remedy, and below them the servers. `status` is what the app asks for anyway. */
 export function HealthPage({ status }: { status: Live<StatusResult> }) {
   return (
     <Answer live={status}>

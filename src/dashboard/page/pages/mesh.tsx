@@ -21,7 +21,7 @@ export const PEER_TONES: Readonly<Record<string, Tone>> = {
   left: 'quiet',
 };
 
-/** The page. */
+/** This node and its peers; of the one that is chosen all that is known. `status` is what the app asks for anyway. */
 export function MeshPage({ status }: { status: Live<StatusResult> }) {
   const peers = useLive<PeersResult>('peers');
   const [shown, setShown] = useState<string>();

@@ -5,7 +5,7 @@ import { Answer, Badge, Card, Command, Figure, Nothing, Table } from '../parts.t
 import type { Column } from '../parts.tsx';
 import { ago, amount, count, latency } from '../words.ts';
 
-/** The page. */
+/** What was used above, and below it which models there are. */
 export function ModelsPage() {
   const models = useLive<ModelListResult>('model_list', {}, 10_000);
   const stats = useLive<LlmStatsResult>('llm_stats', { limit: 200 }, 5000);

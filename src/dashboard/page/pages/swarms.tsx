@@ -16,7 +16,7 @@ const TONES: Readonly<Record<string, Tone>> = {
   stopped: 'quiet',
 };
 
-/** The page. */
+/** The list of swarms, and beside it the chosen one. */
 export function SwarmsPage() {
   const live = useLive<SwarmListResult>('swarm_list', {}, 4000);
   const [shown, setShown] = useState<{ readonly id: string; readonly name: string }>();

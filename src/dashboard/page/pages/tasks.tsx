@@ -21,7 +21,7 @@ const ENDED: readonly string[] = ['done', 'failed', 'cancelled', 'expired'];
 const SHOWN = 100;
 const CHOICE_MAX = 200;
 
-/** The page. */
+/** How many tasks are in which state, the list, and beside it the chosen one. */
 export function TasksPage() {
   const live = useLive<TaskListResult>('task_list', { limit: SHOWN });
   const [shown, setShown] = useState<string>();

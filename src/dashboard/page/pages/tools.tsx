@@ -23,7 +23,7 @@ const CLIENTS = [
   'lm-studio',
 ];
 
-/** The page. */
+/** The search, its hits, and the form of the chosen tool. */
 export function ToolsPage() {
   const [tools, setTools] = useState<readonly Tool[]>();
   const [error, setError] = useState<Error>();
