@@ -129,6 +129,58 @@ describe('the tests', () => {
   });
 });
 
+const BROWSER = 'runs in the browser, whose page is given no clock';
+const ASKING =
+  'the time to connect of a process that asks a node: it has no node, and so no clock of one';
+/** Where the code may take a timer past the injected clock, and why. */
+const MAY_TAKE_TIMERS: ReadonlyMap<string, string> = new Map([
+  ['src/core/time/clock.ts', 'is the clock'],
+  ['src/cli/commands/up.ts', 'keeps the process alive, and waits for nothing'],
+  ['src/cli/node/client.ts', ASKING],
+  ['src/gateway/client/pipes.ts', ASKING],
+  ['src/dashboard/page/app.tsx', BROWSER],
+  ['src/dashboard/page/live.ts', BROWSER],
+  ['src/dashboard/page/mcp.ts', BROWSER],
+  ['src/dashboard/page/parts.tsx', BROWSER],
+]);
+/** A timer of Node or of the browser, called or handed on; `schedule` of a `Clock` is the way for all else. */
+const TIMER = /\bset(?:Timeout|Interval)\b|\bAbortSignal\s*\.\s*timeout\b|['"`](?:node:)?timers\b/;
+
+function withoutComments(text: string): string {
+  return text.replaceAll(/\/\*[^]*?\*\/|(?<![:'"`])\/\/.*/g, '');
+}
+
+describe('the timers of the code', () => {
+  const taking = source
+    .filter((path) => TIMER.test(withoutComments(readFileSync(path, 'utf8'))))
+    .map((path) => relative(ROOT, path))
+    .filter((path) => path.startsWith('src/'));
+
+  it('are those of the injected clock', () => {
+    expect(taking.filter((path) => !MAY_TAKE_TIMERS.has(path))).toEqual([]);
+  });
+
+  it('have no leave to be others that is not needed', () => {
+    expect([...MAY_TAKE_TIMERS.keys()].filter((path) => !taking.includes(path))).toEqual([]);
+  });
+
+  it.each([
+    ['setTimeout(wake, 100);', true],
+    ['const timer = globalThis.setInterval(look, 100);', true],
+    ['await promisify(setTimeout)(100);', true],
+    ["import { setTimeout as sleep } from 'node:timers/promises';", true],
+    ["import { scheduler } from 'timers/promises';", true],
+    ['fetch(url, { signal: AbortSignal.timeout(100) });', true],
+    ['socket.setTimeout(100, () => socket.destroy());', true],
+    ["fetch('http://127.0.0.1', { signal: AbortSignal.timeout(100) });", true],
+    ['clock.schedule(100, wake); // not setTimeout', false],
+    ['/** What `AbortSignal.timeout(ms)` is, on a clock. */', false],
+    ['setImmediate(next);', false],
+  ])('are told from the clock in %j: %s', (text, isTimer) => {
+    expect(TIMER.test(withoutComments(text))).toBe(isTimer);
+  });
+});
+
 /** Words that say nothing by themselves. */
 const EMPTY = new Set(
   'a all an and are as at be by each every has how in is it its made make makes of on one or that the them this to was what when which who with'.split(

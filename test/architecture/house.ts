@@ -238,7 +238,7 @@ function callPath({ files, edges }: House): Violation[] {
 
 function loaded({ edges }: House): Violation[] {
   return Object.entries(LOADED).flatMap(([file, places]) =>
-    reach([`src/${file}`], edges, () => true)
+    reach([`src/${file}`], edges, ({ from }) => isIn(from, places))
       .filter((edge) => !isIn(edge.to, places) && !places.some((place) => isOf(edge, place)))
       .filter(({ to }) => !to.startsWith('node:') || !file.startsWith('cli/'))
       .map(({ path }) => violation('loaded', path.join(' → '))),

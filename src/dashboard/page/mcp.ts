@@ -193,6 +193,7 @@ async function post(
   body: string,
   timeoutMs: number,
 ): Promise<Response> {
+  // The browser's own time: a page is given no clock, and has nothing but its window.
   const signal = AbortSignal.timeout(timeoutMs);
   let response: Response;
   try {
