@@ -376,12 +376,14 @@ class PeerCaller {
     const { peer } = this.#stream;
     // Before its first heartbeat nobody knows what the peer is called.
     const { alias = peer, newName } = this.#components.membership.peer(peer) ?? {};
-    const known = { kind: 'peer', peerId: peer, did: this.#holder, alias, newName } as const;
+    const did = this.#holder;
     const { worksFor = [] } = onBehalfOf ?? {};
-    if (worksFor.length === 0) return { ...known, onBehalfOf };
+    // Written out, as all principals are of one class for V8 then: each call reads its principal again and again.
+    if (worksFor.length === 0)
+      return { kind: 'peer', peerId: peer, did, alias, newName, onBehalfOf };
     const { callerOf = nobody } = this.#components;
     const meant = worksFor.map((link) => callerOf(link)).filter((one) => one !== undefined);
-    return { ...known, onBehalfOf, worksFor: meant };
+    return { kind: 'peer', peerId: peer, did, alias, newName, onBehalfOf, worksFor: meant };
   }
 
   #initializing(meta: JsonObject): Initializing {

@@ -420,11 +420,12 @@ function isItself(sender: Principal, target: ResourceTarget | undefined): boolea
 /** What somebody for whom an agent works would want: an edge of a swarm is of the agent that has it, and of no other. */
 function wantedBy(sender: Principal, wanted: GuardWanted): GuardWanted {
   if (sender.kind !== 'client' || wanted.args?.['from'] === undefined) {
-    return { ...wanted, look: true };
+    return Object.assign({}, wanted, { look: true });
   }
   const { from: _, ...args } = wanted.args;
   const name = sender.name.startsWith(RUN_PREFIX) ? sender.name.slice(RUN_PREFIX.length) : '';
-  return { ...wanted, args: name === '' ? args : { ...args, from: name }, look: true };
+  const own = name === '' ? args : Object.assign(args, { from: name });
+  return Object.assign({}, wanted, { args: own, look: true });
 }
 
 function askRule(access: ClientAccess | undefined): Limit<unknown> | undefined {

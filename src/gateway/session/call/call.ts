@@ -361,7 +361,7 @@ class Call {
   #edits(route: Route): NonNullable<RelayedCall['edits']> {
     const edits = editsOf(this.request, route);
     const traceparent = this.#trace?.traceparent;
-    return traceparent === undefined ? edits : { ...edits, traceparent };
+    return traceparent === undefined ? edits : Object.assign({}, edits, { traceparent });
   }
 
   #responded(route: Route, others: readonly Route[], frame: ResponseFrame): void {
