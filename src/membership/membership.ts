@@ -408,7 +408,6 @@ class LiveView implements Membership {
     this.#tell(peer.view.peerId, this.#heartbeats.next(this.#status, { seen: peer.incarnation }));
   }
 
-  /** Goes on in a later incarnation when somebody knows this node by a later one than its own. */
   /** Tells one peer by itself. */
   #tell(peer: PeerId, bytes: Uint8Array): void {
     unawaited(this.#heartbeats.tell(peer, bytes), this.#components.logger, 'heartbeat not told', {
@@ -416,6 +415,7 @@ class LiveView implements Membership {
     });
   }
 
+  /** Goes on in a later incarnation when somebody knows this node by a later one than its own. */
   async #pass(seen: number): Promise<void> {
     try {
       const next = await this.#incarnations.pass(seen);

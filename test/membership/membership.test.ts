@@ -407,6 +407,26 @@ describe('a newcomer', () => {
   });
 });
 
+describe('a member whose view starts over a link that has been open for long', () => {
+  it('is answered by those whom it tells of its start, though what they said before went to nobody', async () => {
+    const hub = createHub();
+    const alice = node(hub, ALICE, 'alice');
+    const bob = node(hub, BOB, 'bob');
+    await alice.view.start();
+    hub.losesFrame = () => true;
+    hub.connect(ALICE, BOB);
+    await calm();
+    // The rosters, which are compared as well, are a way of their own.
+    hub.losesFrame = (kind) => kind !== 'heartbeat';
+    await bob.view.start();
+    await calm();
+    // No clock has moved since.
+    expect(bob.view.peers().map(({ alias, state }) => [alias, state])).toEqual([
+      ['alice', 'alive'],
+    ]);
+  });
+});
+
 describe('a peer that falls silent', () => {
   it('is suspect after about 2.6 intervals, and dead when no probe reaches it', async () => {
     const clock = createTestClock();

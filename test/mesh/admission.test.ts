@@ -501,3 +501,42 @@ describe('two members that are cut off from each other, and each let somebody in
     expect(bob.mesh.records().digest()).toBe(dave.mesh.records().digest());
   });
 });
+
+describe('one who comes in twice by the same ticket, at members that are cut off from each other', () => {
+  it.each([
+    ['in the order of the uses', [0, 1, 2]],
+    ['the last use first', [2, 1, 0]],
+    ['the other user last', [0, 2, 1]],
+    ['the other user last, and the last use first', [2, 0, 1]],
+  ])('counts from the first time: who came between is the second (told %s)', async (_, order) => {
+    const clock = stillClock();
+    const alice = await founded(clock);
+    const doors = [await joined(alice, clock, 2), await joined(alice, clock, 3)];
+    doors.push(await joined(alice, clock, 4));
+    const ticket = await ticketOf(alice);
+    const jti =
+      alice.grants.issued().find((grant) => alice.admission.ticketOf(grant) === 'open')?.claims
+        .jti ?? '';
+    const all = (one: Side | undefined): string[] => [
+      ...(one?.mesh.records().all().values() ?? []),
+    ];
+    for (const door of doors) await door.mesh.records().addAll(all(alice));
+    // The one that comes back has its key, and has lost what it knew of the mesh.
+    const [twice, between, back] = [
+      await side('twice', clock, 5),
+      await side('between', clock, 6),
+      await side('twice', clock, 5),
+    ];
+    for (const [user, door] of [
+      [twice, doors[0] ?? alice],
+      [between, doors[1] ?? alice],
+      [back, doors[2] ?? alice],
+    ] as const) {
+      await user.admission.takeTicket(ticket);
+      expect(await meet(user, door)).toMatchObject({ ok: true });
+      clock.pass(10_000);
+    }
+    for (const at of order) await alice.mesh.records().addAll(all(doors[at]));
+    expect(alice.mesh.records().usersOf(jti)).toEqual([twice.identity.did, between.identity.did]);
+  });
+});
