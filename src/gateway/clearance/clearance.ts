@@ -1,8 +1,10 @@
 /**
  * What stands between a call and its server: the guard's decision for just these arguments, the wait for
- * a person where an approval is needed, and the audit log. Only clearance asks the guard. A call that a
- * grant or a scope allows goes on only once the log has it, so that nothing allowed is missing there,
- * however the process ends.
+ * a person where an approval is needed, and the audit log. The guard is asked once about each call of a
+ * session, and once more when a person has approved it, here and nowhere else; about calls of models the
+ * clearance of `models` asks, and a few other files look without using anything up. A call that a grant or
+ * a scope allows goes on only once the log has it, so that nothing allowed is missing there, however the
+ * process ends.
  */
 import { hashArguments } from '../../audit/index.ts';
 import type { Audit, AuditInit, AuditOutcome } from '../../audit/index.ts';
