@@ -62,6 +62,10 @@ const MAY_TIME: ReadonlyMap<string, string> = new Map([
     'test/gateway/transports/listen.test.ts',
     'holds its own thread, so that nobody is accepted; an end to waiting',
   ],
+  [
+    'test/core/time/clock.test.ts',
+    'the clock of the machine itself, with timers that the test moves',
+  ],
   ['test/gateway/support/jump-clock.ts', 'a clock'],
   ['test/gateway/support/upstream-bench.ts', 'a clock'],
   ['test/gateway/hostile/well-behaved.ts', 'paces clients; an end to waiting'],
@@ -85,9 +89,9 @@ const MAY_TIME: ReadonlyMap<string, string> = new Map([
   ['test/conformance/run.ts', 'tells how long it took'],
   ['test/e2e/stranger/stranger.test.ts', 'tells how long it took'],
 ]);
-/** A timer, or a look at the time that goes on until so much of it has passed. */
+/** A timer, a look at the time that goes on until so much of it has passed, or how much has passed since. */
 const TIMING =
-  /\bsetTimeout\(|\bsetTimeout as\b|= setInterval\(|\bperformance\.now\(|\bDate\.now\(\) *[<>]|(?<!=)[<>]=? *Date\.now\(\)|=> Date\.now\(\),?$|\bAtomics\.wait\(/m;
+  /\bsetTimeout\(|\bsetTimeout as\b|= setInterval\(|\bperformance\.now\(|\bDate\.now\(\) *[<>]|(?<!=)[<>]=? *Date\.now\(\)|=> Date\.now\(\),?$|\bAtomics\.wait\(|\bpause\(\s*systemClock\b|\bsystemClock\.schedule\(\s*\d|\bDate\.now\(\) - [a-z]/m;
 
 describe('the tests', () => {
   const own = resolve(import.meta.filename);
@@ -112,6 +116,9 @@ describe('the tests', () => {
     'async () => Date.now(),',
     'await new Promise((wake) => setTimeout(wake, 100));',
     'const timer = setInterval(look, 100);',
+    'await pause(systemClock, 20);',
+    'systemClock.schedule(20, resolve);',
+    'const allowed = 2 * (burst + (Date.now() - from) / everyMs);',
   ])('wait for a fixed time also where they write %j', (text) => {
     expect(TIMING.test(text)).toBe(true);
   });

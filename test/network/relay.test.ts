@@ -1,7 +1,16 @@
 /** Members that can't reach each other meet through a third. */
 import { afterEach, describe, expect, it } from 'vitest';
-import { systemClock } from '../../src/core/index.ts';
-import { acquaint, connectedTo, echo, makeMember, read, soon, stopAll, until } from './support.ts';
+import {
+  acquaint,
+  connectedTo,
+  echo,
+  fastClock,
+  makeMember,
+  read,
+  soon,
+  stopAll,
+  until,
+} from './support.ts';
 import type { Member } from './support.ts';
 
 afterEach(stopAll);
@@ -69,13 +78,8 @@ describe('a relay', () => {
 
   it('gives way to a direct connection to one whom nobody keeps connected, by the end that gets through', async () => {
     const [a, b] = [await makeMember('a'), await makeMember('b')];
-    const startedAt = Date.now();
-    const clock = {
-      now: () => startedAt + (Date.now() - startedAt) * 4,
-      schedule: (delayMs: number, task: () => void) => systemClock.schedule(delayMs / 4, task),
-    };
     // Behind a NAT: it dials others, and nobody dials it.
-    const c = await makeMember('c', { listen: [] }, { clock });
+    const c = await makeMember('c', { listen: [] }, { clock: fastClock() });
     acquaint([a, b, c]);
     await Promise.all([a, b, c].map(({ network }) => network.start()));
     await b.network.dial(a.address(), soon());

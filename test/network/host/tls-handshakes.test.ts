@@ -15,7 +15,6 @@ import { createLibp2p } from 'libp2p';
 import type { Multiaddr } from '@multiformats/multiaddr';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { pause, systemClock } from '../../../src/core/index.ts';
 import { steadyYamux } from '../../../src/network/host/muxer.ts';
 import { tlsOfOneCertificate } from '../../../src/network/host/one-certificate.ts';
 import type { CertificateComponents } from '../../../src/network/host/one-certificate.ts';
@@ -229,18 +228,15 @@ it('who says nothing more, and who says a byte now and then, is sent away in tim
   for (const [at, { socket }] of clients.entries()) socket.write(firsts[at] ?? '');
   const drip = await agreed();
   drip.socket.write(ENDLESS);
-  let drops = 0;
+  // A byte follows each honest client that was served meanwhile.
   const dripping = (async () => {
     while (!drip.socket.destroyed) {
       drip.socket.write(Buffer.of(0));
-      drops += 1;
-      await pause(systemClock, 20);
+      await serves();
     }
   })();
-  await serves();
   await Promise.all([...clients, drip].map(({ over }) => over));
   await dripping;
-  expect(drops).toBeGreaterThan(1);
   await isFree();
 });
 
