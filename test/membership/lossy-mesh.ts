@@ -26,6 +26,8 @@ const TICK_MS = 1000;
 /** Copies of gossip at once, and to one more peer a second later. */
 const COPIES = 3;
 const LAZY_MS = 1000;
+/** Within this a view that is stopped has ended: goodbyes wait for answers no longer. */
+const STOPPING_MS = 2000;
 /** Promises run on after so much of the virtual time. */
 const STEP_MS = 5;
 
@@ -145,12 +147,12 @@ export class LossyMesh {
   }
 
   async stop(): Promise<void> {
-    for (const node of this.#nodes.values()) {
-      if (node.state === 'killed') continue;
-      const stopped = node.view?.stop();
-      await this.run(2000);
-      await stopped;
-    }
+    const running = [...this.#nodes.values()].filter(({ state }) => state !== 'killed');
+    const stopped = running.map((node) => node.view?.stop());
+    // Nobody says anything more, and what waits for the clock comes to its end.
+    for (const node of running) node.state = 'killed';
+    await this.run(STOPPING_MS);
+    await Promise.all(stopped);
   }
 
   #add(): Node {
