@@ -148,7 +148,7 @@ export class LossyMesh {
 
   async stop(): Promise<void> {
     const running = [...this.#nodes.values()].filter(({ state }) => state !== 'killed');
-    const stopped = running.map((node) => node.view?.stop());
+    const stopped = running.map(async (node) => node.view?.stop());
     // Nobody says anything more, and what waits for the clock comes to its end.
     for (const node of running) node.state = 'killed';
     await this.run(STOPPING_MS);
