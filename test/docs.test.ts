@@ -20,6 +20,8 @@ const pages = [
 /** The folders of `examples/` that are a page to follow. */
 const walks = pages.flatMap((page) => /^examples\/([^/]+)\/README\.md$/.exec(page)?.[1] ?? []);
 
+/** Sections of the page about the wire that tell of names, versions and rules, and so have no bytes. */
+const WITHOUT_BYTES = ['Names', 'What "compatible" means', 'One message, one meaning'];
 /** Lines of a page that a person still calls one. */
 const PAGE_LINES = 125;
 /** Config files of nodes; data of an example's own program are none. */
@@ -125,6 +127,16 @@ describe('the papers', () => {
       return !text.includes(`\`\`\`text\n${head}\n\`\`\``);
     });
     expect(lacking).toEqual([]);
+  });
+
+  it('name the file of its bytes in each section about what goes over the wire', () => {
+    const sections = read('docs/protocols.md').split(/^## /m).slice(1);
+    const without = sections
+      .filter(
+        (section) => !/^Bytes: .*\]\(\.\.\/test\/fixtures\/wire\/[\w-]+\.hex\)/m.test(section),
+      )
+      .map((section) => section.split('\n')[0]);
+    expect(without).toEqual(WITHOUT_BYTES);
   });
 
   it('name in the architecture every room, and no file that is not there', () => {

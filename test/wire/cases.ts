@@ -40,10 +40,13 @@ import type { Notes } from './fixture.ts';
 import { DOCUMENT_CASES } from './document-cases.ts';
 import { HEARTBEAT_CASES } from './heartbeat-cases.ts';
 import { KNOCK_CASES } from './knock-cases.ts';
+import { LINK_CASES, LINK_ONCE } from './link-cases.ts';
 import { encodeLongTicket } from './long-ticket.ts';
 import { MCP_CASES } from './mcp-cases.ts';
 import { MODEL_CASES } from './model-cases.ts';
 import { BOARD_CASES } from './board-cases.ts';
+import { BUDGET_CASES } from './budget-cases.ts';
+import { TOLD_CASES } from './told-cases.ts';
 import { QUORUM_CASES } from './quorum-cases.ts';
 import { RECORD_CASES } from './record-cases.ts';
 import {
@@ -510,10 +513,16 @@ export const CASES: readonly WireCase[] = [
   ...behalves,
   ...MCP_CASES,
   ...MODEL_CASES,
+  ...LINK_CASES,
+  ...BUDGET_CASES,
+  ...TOLD_CASES,
 ];
 
 /** Bytes for fixtures that no code writes twice the same; for `print.ts`. */
-export const ONCE: ReadonlyMap<string, () => Uint8Array> = new Map([
+export const ONCE: ReadonlyMap<string, () => Uint8Array | Promise<Uint8Array>> = new Map<
+  string,
+  () => Uint8Array | Promise<Uint8Array>
+>([
   [
     'hello: the hello of a node of version 1 (commit 6fb304d)',
     () => encode({ version: 1, name: 'laptop', time: NOW_MS, membership: [] }),
@@ -527,5 +536,6 @@ export const ONCE: ReadonlyMap<string, () => Uint8Array> = new Map([
         reason: 'This node speaks version 1 of the hello, the other one version 2',
       }),
   ],
+  ...LINK_ONCE,
   ['ticket: the ticket', () => text(encodeLongTicket(TICKET).reveal())],
 ]);

@@ -41,6 +41,12 @@ function parseLine(line: string): Buffer {
 /** What the keys of a message mean, by key; `notes` of one message may be those of all. */
 export type Notes = Readonly<Record<string, string>>;
 
+/**
+ * How a message is written: `cbor` bare or `framed` behind its length, a `frame` of a control stream (length, kind,
+ * then CBOR where the kind has any), `text`, or bytes as `hex`.
+ */
+export type WireKind = 'cbor' | 'framed' | 'frame' | 'text' | 'hex';
+
 const COMMENT_COLUMN = 58;
 const HEX_PER_LINE = 16;
 const TEXT_PER_LINE = 88;
@@ -49,26 +55,35 @@ const TEXT_PER_LINE = 88;
  * `bytes` as a fixture writes them. CBOR is cut at its items, with the notes of its keys; other bytes
  * as text where they are text, else as they are.
  */
-export function formatMessage(
-  bytes: Uint8Array,
-  kind: 'cbor' | 'framed' | 'text' | 'hex',
-  notes: Notes = {},
-): string {
+export function formatMessage(bytes: Uint8Array, kind: WireKind, notes: Notes = {}): string {
   const buffer = Buffer.from(bytes);
   if (kind === 'text') return formatText(buffer);
   if (kind === 'hex') return hexLines(buffer).join('\n');
   const lines: string[] = [];
   let at = 0;
-  if (kind === 'framed') {
+  if (kind === 'framed' || kind === 'frame') {
     while (((buffer[at] ?? 0) & 0x80) !== 0) at += 1;
     at += 1;
     lines.push(
       withNote(hex(buffer.subarray(0, at)), `length of what follows: ${buffer.length - at}`),
     );
   }
+  if (kind === 'frame') {
+    const end = at + 1 + (buffer[at] ?? 0);
+    const name = `${hex(buffer.subarray(at, at + 1))} "${buffer.subarray(at + 1, end).toString('latin1')}"`;
+    lines.push(withNote(name, 'length of the kind, and the kind'));
+    at = end;
+    const payload = buffer.subarray(at);
+    if (!isCbor(payload)) return [...lines, ...hexLines(payload)].join('\n');
+  }
   decode(buffer.subarray(at));
   new CborPrinter(buffer, notes, lines, at).item(0, undefined);
   return lines.join('\n');
+}
+
+/** Whether a payload is a map in CBOR: numbers of ticks are not. */
+function isCbor(payload: Buffer): boolean {
+  return (payload[0] ?? 0) >> 5 === 5;
 }
 
 /** Writes one CBOR item (RFC 8949) a line, a key beside its value. */
@@ -156,12 +171,14 @@ function textParts(content: Uint8Array): string[] {
   );
 }
 
-/** Lines of text, each with its line feed; above a JWS stands what it says. */
+/** Lines of text, each with its line feed; above a JWS, or a row with the way to one, stands what it says. */
 function formatText(content: Buffer): string {
-  const [header = '', payload, signature] = content.toString('latin1').split('.');
-  const isJws = header.startsWith('eyJ') && payload !== undefined && signature !== undefined;
+  const segments = content.toString('latin1').split('.');
+  const isJws = segments.length >= 3 && segments[0]?.startsWith('eyJ') === true;
   const said = isJws
-    ? [header, payload].map((part) => `# ${Buffer.from(part, 'base64url').toString('utf8')}`)
+    ? segments
+        .filter((part) => part.startsWith('eyJ'))
+        .map((part) => `# ${Buffer.from(part, 'base64url').toString('utf8')}`)
     : [];
   const lines = content.toString('latin1').split('\n');
   const parts = lines.flatMap((line, index) => {

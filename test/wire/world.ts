@@ -4,14 +4,14 @@ import { issueGrant } from '../../src/grants/format/issue.ts';
 import { createIdentity } from '../../src/identity/index.ts';
 import { createFrameDecoder } from '../../src/network/streams/framing.ts';
 import { createTestClock } from '../core/test-clock.ts';
-import type { Notes } from './fixture.ts';
+import type { Notes, WireKind } from './fixture.ts';
 
 /** A message of a fixture. */
 export interface WireCase {
   /** File in `test/fixtures/wire`, without its ending. */
   readonly file: string;
   readonly title: string;
-  readonly kind: 'cbor' | 'framed' | 'text' | 'hex';
+  readonly kind: WireKind;
   readonly notes?: Notes;
   /** What today's code writes; absent where the bytes are not one, as said in the fixture. */
   readonly write?: () => Uint8Array | Promise<Uint8Array>;
