@@ -34,13 +34,21 @@ export const DOCUMENT_NAMES: readonly DocumentName[] = [
     ours: 'STARLING_AGENT_TIMEOUT_MS',
     text: 'Seconds there, milliseconds here.',
   },
-  { name: 'MCP_RETRY_ATTEMPTS', ours: 'STARLING_RETRY_ATTEMPTS' },
+  {
+    name: 'MCP_RETRY_ATTEMPTS',
+    ours: 'STARLING_RETRY_ATTEMPTS',
+    text: 'Not the same. There: how often an operation that failed is tried again, 3 by default. Here: how often a server that failed is started again, by default without an end (0). No call is sent again because of it.',
+  },
   {
     name: 'MAX_RETRIES',
     ours: 'STARLING_RETRY_ATTEMPTS',
     text: 'Links to peers are made again as long as the node runs.',
   },
-  { name: 'MCP_RETRY_DELAY', ours: 'STARLING_RETRY_DELAY_MS' },
+  {
+    name: 'MCP_RETRY_DELAY',
+    ours: 'STARLING_RETRY_DELAY_MS',
+    text: 'Not the same. There: the pause before the first new try of an operation, 100 ms by default. Here: the pause before the first new start of a server, 1,000 ms by default.',
+  },
   {
     name: 'MCP_KEEPALIVE',
     ours: 'STARLING_KEEP_ALIVE_MS',
@@ -99,7 +107,7 @@ export function environmentPage(): string {
     [
       'Variables that a node and the commands read. They win over the config file; the command line wins',
       'over them. An empty variable says nothing, and one that begins with `STARLING_` and is not in this',
-      'table is refused. Of `OTEL_` variables, which other programs read as well, one that fits no form is passed over. The last column has the names that other systems give to the same thing.',
+      'table is refused. Of `OTEL_` variables, which other programs read as well, one that fits no form is passed over. The last column has the names that other systems give to the same thing, or to what comes nearest; the table below says what differs.',
     ].join('\n'),
     [
       table(
