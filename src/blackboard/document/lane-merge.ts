@@ -20,7 +20,7 @@ import { inspectUpdate, newestWrites } from '../lanes/inspect-update.ts';
 import type { NewestWrites, UpdateFacts } from '../lanes/inspect-update.ts';
 import type { Seen } from '../lanes/lane-format.ts';
 import { clockOf, createLane, laneName, trimmedWriteIn, wholeOf, writesOf } from '../lanes/lane.ts';
-import type { Lane } from '../lanes/lane.ts';
+import type { Lane, LaneId } from '../lanes/lane.ts';
 import { addNewKeys } from '../lanes/new-keys.ts';
 import { createParking } from '../lanes/parking.ts';
 import type { Parked } from '../lanes/parking.ts';
@@ -105,7 +105,7 @@ export class LaneMerge {
 
   /** What waits, for what it follows on or for its time. */
   get waiting(): readonly LanePart[] {
-    return [...this.#parking.parts, ...this.#early.parts];
+    return [...this.#parking.all.map(({ part }) => part), ...this.#early.parts];
   }
 
   /** What of an update may bring something, and what is sure to become of the rest: that need not be written first. */
@@ -126,7 +126,7 @@ export class LaneMerge {
   /** What is sure to become of a part; undefined where that shows as it is merged. */
   #surely({ part, facts }: Checked, isWhole: boolean): ApplyResult | undefined {
     const to = facts?.to ?? part.making?.head.base ?? 0;
-    if (this.#lanes.isReplaced(part, to)) return 'applied';
+    if (this.#isNeedless(part, to)) return 'applied';
     const known = this.#lanes.get(laneName(part));
     const clock = known === undefined ? 0 : clockOf(known);
     // A whole lane may be another one than that of the same name which is here.
@@ -202,7 +202,8 @@ export class LaneMerge {
     const { isMalformed, isUnpermitted, isEarly, isCrowded } = merged;
     if (isMalformed) return merged;
     while (!this.#parking.isEmpty) {
-      const parts = this.#parking.take((parked) => this.#isDue(parked));
+      this.#parking.take(({ part, to }) => this.#isNeedless(part, to));
+      const parts = this.#joined(this.#parking.take((parked) => this.#isDue(parked)));
       if (parts.length === 0) break;
       merged.isAsSent = false;
       merged.isMalformed = false;
@@ -211,13 +212,55 @@ export class LaneMerge {
     return Object.assign(merged, { isMalformed, isUnpermitted, isEarly, isCrowded });
   }
 
-  /** Whether nothing is missing of what a part follows on, or the part is not needed any more. */
-  #isDue({ part, from, to }: Parked): boolean {
+  /** Whether nothing is missing of what a part follows on. */
+  #isDue({ part, from }: Parked): boolean {
     const lane = this.#lanes.get(laneName(part));
-    if (this.#lanes.isReplaced(part, to)) return true;
-    if (part.making === undefined) return lane !== undefined && from <= clockOf(lane);
+    if (part.making === undefined) {
+      return lane === undefined ? this.#isCompleted(part, from) : from <= clockOf(lane);
+    }
     const isHere = lane !== undefined && clockOf(lane) >= part.making.head.base;
     return isHere || hasSources(this.#sourcesFor(part.did, part.making), part.did, part.making);
+  }
+
+  /** Whether another lane stands for what a part says, and none of what waits is more of its lane than that one stands for. */
+  #isNeedless(part: LanePart, to: number): boolean {
+    if (!this.#lanes.isReplaced(part, to)) return false;
+    if (part.making !== undefined) return true;
+    return !this.#waitingOf(part).some((parked) => !this.#lanes.isReplaced(part, parked.to));
+  }
+
+  /**
+   * Whether all up to `from` waits of a lane that another one stands for, but not as far as what waits goes: that comes in
+   * pieces, and is taken at once or not at all, as nobody else takes a part of it.
+   */
+  #isCompleted(part: LanePart, from: number): boolean {
+    if (!this.#lanes.isReplaced(part, 1)) return false;
+    let clock = 0;
+    for (const parked of this.#waitingOf(part).toSorted((a, b) => a.from - b.from)) {
+      if (parked.from <= clock) clock = Math.max(clock, parked.to);
+    }
+    return from <= clock && !this.#lanes.isReplaced(part, clock);
+  }
+
+  /** Updates of a lane that wait. */
+  #waitingOf({ did, client, gen }: LaneId): readonly Parked[] {
+    return this.#parking.all.filter(
+      ({ part }) =>
+        part.update !== undefined && part.client === client && part.gen === gen && part.did === did,
+    );
+  }
+
+  /** Parts, those of each lane that is not here as one. */
+  #joined(parts: readonly LanePart[]): readonly LanePart[] {
+    const joined = new Map<unknown, LanePart>();
+    for (const part of parts) {
+      const name = laneName(part);
+      const key = part.update === undefined || this.#lanes.get(name) !== undefined ? part : name;
+      const before = joined.get(key)?.update;
+      const update = part.update && before && Y.mergeUpdatesV2([before, part.update]);
+      joined.set(key, update === undefined ? part : { ...part, update });
+    }
+    return [...joined.values()];
   }
 
   #mergeInto(checked: readonly Checked[], latestMs: number, merged: Merged): void {
@@ -244,7 +287,7 @@ export class LaneMerge {
     const name = laneName(part);
     const known = this.#lanes.get(name);
     const clock = known === undefined ? 0 : clockOf(known);
-    if (this.#lanes.isReplaced(part, sent.to)) return false;
+    if (this.#isNeedless(part, sent.to)) return false;
     if (sent.to > clock && sent.to > this.#rules.limitOf(part)) {
       this.#past.keep(part, known, sent);
       merged.isUnpermitted = true;
@@ -258,7 +301,7 @@ export class LaneMerge {
     if (sent.to <= clock) return false;
     if (latestMs !== ANY_TIME && this.#waitsForItsTime(part, sent, clock, latestMs, merged))
       return false;
-    if (sent.from > clock) {
+    if (sent.from > clock || (known === undefined && this.#lanes.isReplaced(part, sent.to))) {
       this.#parking.put({ part, from: sent.from, to: sent.to });
       return false;
     }

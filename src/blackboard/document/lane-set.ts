@@ -66,6 +66,13 @@ export class LaneSet {
     }
     this.#lanes.set(lane.name, lane);
     this.#pending.add(lane);
+    // What stands for a part of it comes after it in a log, where it would be left out otherwise.
+    const { client, gen } = lane;
+    for (const other of this.of(lane.did)) {
+      if (!replaces(other, { client, gen, clock: 1 })) continue;
+      this.#lanes.delete(other.name);
+      this.#lanes.set(other.name, other);
+    }
   }
 
   remove(lane: Lane): void {

@@ -18,7 +18,7 @@ export interface Parked {
 export interface Parking {
   readonly isEmpty: boolean;
   /** All that waits. */
-  readonly parts: readonly LanePart[];
+  readonly all: readonly Parked[];
   /** Keeps a part; when there are too many, all are forgotten. */
   put(parked: Parked): void;
   /** Takes out the parts for which `isDue`. */
@@ -38,8 +38,8 @@ export function createParking(): Parking {
     get isEmpty() {
       return waiting.length === 0;
     },
-    get parts() {
-      return waiting.map(({ part }) => part);
+    get all() {
+      return waiting;
     },
     put(parked) {
       waiting.push(parked);

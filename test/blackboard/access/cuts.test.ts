@@ -338,6 +338,32 @@ it('what a writer wrote who has a right again is there after a start, where its 
   expect([contentOf(dan.document), dan.document.digest()]).toEqual([content, digest]);
 });
 
+it('what a lane says beyond the place up to which another stands for it is taken where it comes in pieces, and is there after a start', () => {
+  const world = new World();
+  const [ann, bob, cyd] = [world.at(0), world.at(1), world.at(2)];
+  for (let n = 0; n < 9; n += 1) cyd.document.set({ key: `a/${n % 2}`, value: n });
+  cyd.document.set({ key: 'b/1', value: '.'.repeat(30_000) });
+  const rows = [...cyd.rows];
+  cyd.document.set({ key: 'b/2', value: 'beyond' });
+  world.sync(bob, cyd);
+  // Its disk is one of earlier: what it begins anew stands for what that had.
+  world.open(cyd, rows);
+  expect(cyd.document.renew()).toBe(true);
+  world.sync(ann, cyd);
+  world.sync(bob, cyd);
+  world.settle();
+  const shown = (document: LooseDocument): unknown => [contentOf(document), document.digest()];
+  const [first, ...others] = world.replicas.map(({ document }) => shown(document));
+  expect(contentOf(ann.document)).toMatchObject({ 'a/0': 8, 'a/1': 7, 'b/2': 'beyond' });
+  expect(others).toEqual(others.map(() => first));
+  expect(world.replicas.map(({ document }) => document.isWaiting)).not.toContain(true);
+  for (const { document, access, self, rows: log } of world.replicas) {
+    for (const read of [document.whole(), log]) {
+      expect(shown(makeDocument(read, {}, { self, access }))).toEqual(first);
+    }
+  }
+});
+
 it('whoever brings what an update waits for is not blamed for that update, which comes after a cut', () => {
   const world = new World();
   const [ann, bob, cyd] = [world.at(0), world.at(1), world.at(2)];
