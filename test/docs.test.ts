@@ -94,6 +94,21 @@ describe('the papers', () => {
     expect(tests.flatMap((path) => named(path))).toEqual([]);
   });
 
+  it('say in each row of the mission which test shows it, and what is to come', () => {
+    const rows = [
+      ...read('docs/mission.md').matchAll(/^\| ([A-G]\d+) \| .+? \| (.+?) \| (.+) \|$/gm),
+    ];
+    expect(rows).toHaveLength(71);
+    const faults = rows.flatMap(([, row = '', state = '', where = '']) => {
+      const isSaid = /^shown\b/.test(state) || where.includes('to come: ');
+      const isNamed = /`test\/[^`]+`/.test(where) || where.includes('to come: ');
+      // The name of an issue, alone, does not say what is to come.
+      const isClear = !/(^|[\s,;:])_[a-z ]+_/.test(where);
+      return isSaid && isNamed && isClear ? [] : [row];
+    });
+    expect(faults).toEqual([]);
+  });
+
   it('name as proof of the security model no test that is not there', () => {
     const text = read('docs/security.md');
     const tests = [...text.matchAll(/`(test\/[^`]+)`/g)].map(([, path = '']) => path);
