@@ -2,9 +2,9 @@
  * The walk of a tool call in docs/architecture.md against what really runs: V8 tells which functions of which
  * files one call enters, from a client's POST at one node to the process of a server at another.
  */
-import { readFileSync } from 'node:fs';
+import { readFileSync, readdirSync } from 'node:fs';
 import { Session } from 'node:inspector/promises';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { expect, it } from 'vitest';
 import { startAudit } from '../audit/arrange.ts';
 import { BUILT_SOURCES } from '../built-sources.ts';
@@ -77,13 +77,30 @@ function sourceIn(path: string): (offset: number) => string {
   return (offset) => regions.findLast(({ index }) => index <= offset)?.file ?? path;
 }
 
-/** What the walk names: the steps, and with them the files that are asked on the way. */
+/** Files below `src`, without `.ts`. */
+const SOURCES = readdirSync(join(ROOT, 'src'), { recursive: true, encoding: 'utf8' })
+  .filter((name) => name.endsWith('.ts') && !name.startsWith('core/'))
+  .map((name) => name.slice(0, -'.ts'.length));
+
+/** The whole path that the page means by a name in a step of `folder`; a name that may be several is none. */
+function pathOf(name: string, folder: string): readonly string[] {
+  const files = SOURCES.filter((file) => `/${file}`.endsWith(`/${name}`));
+  if (files.length === 1) return files;
+  return files.filter((file) => file === `${folder}/${name}`);
+}
+
+/** What the walk names, by whole paths: the steps, and with them the files that are asked on the way. */
 function walk(): { readonly steps: readonly string[]; readonly named: readonly string[] } {
   const text = readFileSync(join(ROOT, 'docs/architecture.md'), 'utf8');
   const from = text.indexOf('### A tool call');
   const part = text.slice(from, text.indexOf('### A board write'));
-  const steps = [...part.matchAll(/^\d+\. `([^`]+)\.ts`/gm)].map(([, file = '']) => file);
-  const named = [...part.matchAll(/`([a-z0-9/-]+)(?:\.ts)?`/g)].map(([, file = '']) => file);
+  const steps: string[] = [];
+  const named = part.split(/^(?=\d+\. `)|\n\n/m).flatMap((station) => {
+    const [, step] = /^\d+\. `([^`]+)\.ts`/.exec(station) ?? [];
+    if (step !== undefined) steps.push(step);
+    const names = [...station.matchAll(/`([a-z0-9/-]+)(?:\.ts)?`/g)];
+    return names.flatMap(([, name = '']) => pathOf(name, dirname(step ?? '')));
+  });
   return { steps, named };
 }
 
@@ -106,9 +123,7 @@ it('names every file of the rooms that a call runs through, and as a step none t
         return {
           isWhole: stations.length > 40,
           notRun: steps.filter((file) => !stations.includes(file)),
-          notNamed: stations.filter(
-            (file) => !named.some((name) => `/${file}`.endsWith(`/${name}`)),
-          ),
+          notNamed: stations.filter((file) => !named.includes(file)),
         };
       },
       { timeout: 60_000 },
