@@ -154,10 +154,15 @@ describe('the papers', () => {
     expect(without).toEqual(WITHOUT_BYTES);
   });
 
-  it('name in the architecture every room, and no file that is not there', () => {
+  it('name in the architecture every room, and no file or test that is not there', () => {
     const text = read('docs/architecture.md');
     const rooms = FLOORS.flat().filter((room) => !/^(index|testing)\.ts$/.test(room));
     expect(rooms.filter((room) => !text.includes(`\`${room}\``))).toEqual([]);
+    const files = [...text.matchAll(/`((?:src|sim|test|docs)\/[^`\s]+)`/g)].map(
+      ([, path = '']) => path,
+    );
+    expect(files.length).toBeGreaterThan(8);
+    expect(files.flatMap((path) => named(path))).toEqual([]);
   });
 
   it('walk a call through at most 12 files a node, each once', () => {
