@@ -34,10 +34,10 @@ const SHAPES = JSON.parse(readFileSync(GOLDEN, 'utf8')) as Readonly<Record<strin
 const WORKER = resolve(import.meta.dirname, '../fixtures/agents/worker.mjs');
 const PLAIN = resolve(import.meta.dirname, '../fixtures/servers/plain.mjs');
 /**
- * `mcp` and `agent healer` print what a protocol says, `completion` what a shell runs, `demo` a story; `sim`, `request`, which
- * waits for a person, and `top`, whose figures come and go, have tests of their own.
+ * `mcp` and `agent healer` print what a protocol says, `completion` what a shell runs, `demo` a story; `sim`, and `top`,
+ * whose figures come and go, have tests of their own.
  */
-const WITHOUT = ['agent healer', 'completion', 'demo', 'mcp', 'request', 'sim', 'top'];
+const WITHOUT = ['agent healer', 'completion', 'demo', 'mcp', 'sim', 'top'];
 
 const printed = new Map<string, Shape>();
 const cleanups: Cleanups = [];
@@ -61,7 +61,7 @@ beforeAll(async () => {
   cleanups.push(...(await withProposals(root, keep)));
   await withKnock(root);
   await thatGoOn(root, alice);
-  await atTheEnd(alice);
+  await atTheEnd(alice, bob);
 });
 
 afterAll(async () => {
@@ -420,8 +420,11 @@ async function asksFor(
 }
 
 /** What nothing can be asked after. */
-async function atTheEnd(alice: StarlingNode): Promise<void> {
+async function atTheEnd(alice: StarlingNode, bob: StarlingNode): Promise<void> {
   const at = ['--state', alice.status().stateDir];
+  // Why is not said, so that nobody is asked and the answer is a no at once.
+  const asked = ['alice/plain/pid', '--because', 'x', '--timeout', '1s'];
+  await keep('request', ...asked, '--state', bob.status().stateDir);
   await run('grant', 'create', 'bob', '--tool', 'plain/*', ...at);
   await keep('swarm dissolve', 'fix', ...at);
   await keep('peers remove', 'bob', '--reason', 'it was lost', '--yes', ...at);
