@@ -348,13 +348,14 @@ describe('a call', () => {
       other: unknown,
     ) => boolean;
     const { clearance, wanted } = countingClearance();
-    const rounds = 20;
+    const rounds = 40;
     for (let round = 0; round < rounds; round += 1) {
       await clearance.clear(wantedCall(`{"arguments":{"path":"${round}"}}`));
     }
-    const [first] = wanted;
     expect(wanted).toHaveLength(rounds);
-    expect(wanted.filter((one) => !areAlike(one, first))).toEqual([]);
+    // The first ones may still be of a class that V8 gives up once it has seen other kinds of values in its fields.
+    const [last, ...others] = wanted.slice(20).toReversed();
+    expect(others.filter((one) => !areAlike(one, last))).toEqual([]);
   });
 
   it('with arguments that can be read in two ways is refused, recorded, and asked about never', async () => {
