@@ -55,11 +55,10 @@ it.runIf(await hasTerminals())(
     const sim = startOnTerminal(['sim', '--nodes', '2', '--calls', '100000'], {
       env: { TMPDIR: folder },
     });
-    // Nodes and servers run by then.
+    // Nodes and servers run by then; what was over within a second before was shown to nobody.
     await sim.shows('calling tools');
     sim.type(CTRL_C);
     expect((await sim.ended()).code).toBe(130);
-    expect(sim.raw()).toContain('starting 2 nodes');
     expect((await readdir(folder)).filter((name) => name.startsWith('starling-sim-'))).toEqual([]);
   },
 );
