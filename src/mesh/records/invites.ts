@@ -59,6 +59,11 @@ export interface Invites {
   usesOf(jti: string): number;
 }
 
+/** The earliest first, as many as are remembered. */
+function inOrder(uses: readonly Spent[]): readonly Spent[] {
+  return uses.toSorted((a, b) => (isEarlier(a, b) ? -1 : 1)).slice(0, USERS_MAX);
+}
+
 /** Makes the list, empty. */
 export function createInvites(mesh: MeshId): Invites {
   const byKey = new Map<Did, readonly Grant[]>();
@@ -88,12 +93,14 @@ export function createInvites(mesh: MeshId): Invites {
       const known = spent.get(one.jti) ?? [];
       const before = known.find(({ aud }) => aud === one.aud);
       if (before !== undefined && !isEarlier(one, before)) return () => undefined;
-      const uses = [...known.filter(({ aud }) => aud !== one.aud), one]
-        .toSorted((a, b) => (isEarlier(a, b) ? -1 : 1))
-        .slice(0, USERS_MAX);
-      spent.set(one.jti, uses);
+      const others = known.filter(({ aud }) => aud !== one.aud);
+      spent.set(one.jti, inOrder([...others, one]));
       return () => {
-        const left = (spent.get(one.jti) ?? []).filter((other) => other !== one);
+        const uses = spent.get(one.jti) ?? [];
+        if (!uses.includes(one)) return;
+        const rest = uses.filter((other) => other !== one);
+        // The later use that stood there before is as good as it was.
+        const left = before === undefined ? rest : inOrder([...rest, before]);
         if (left.length === 0) spent.delete(one.jti);
         else spent.set(one.jti, left);
       };
