@@ -9,6 +9,7 @@ import { afterEach, beforeAll, expect, it } from 'vitest';
 import stringWidth from 'string-width';
 import { socketPath } from '../../src/config/paths.ts';
 import { run, runAt, temporaryFolder } from './support.ts';
+import { someOf } from '../long/extent.ts';
 import { CTRL_C, hasTerminals, startOnTerminal } from './terminal/on-terminal.ts';
 import type { OnTerminal } from './terminal/on-terminal.ts';
 
@@ -141,10 +142,13 @@ async function printed(columns: number, args: readonly string[]): Promise<string
 /** What is not broken for a terminal, which would spoil a paste: paths, addresses and what is to be typed. */
 const TO_COPY = /→|starling |^config file: |^(?:state|token|MCP|PeerId|identity|address) +/;
 
-/** The command's lines on terminals of 60, 80 and 120 columns: none goes over; gives those at 80. */
+/** Widths of terminals at which a real node's lists are asked for; `lists` has all three by a double of a node. */
+const WIDTHS = someOf([60, 80, 120], (columns) => columns === 80);
+
+/** The command's lines on terminals of {@link WIDTHS}: none goes over; gives those at 80. */
 async function fits(args: readonly string[]): Promise<string> {
   const shown = new Map<number, string>();
-  for (const columns of [60, 80, 120]) {
+  for (const columns of WIDTHS) {
     const text = await printed(columns, args);
     const wide = text
       .split('\n')

@@ -6,10 +6,9 @@ import type { AgentInboxResult } from '../../../src/agents/types.ts';
 import type { JsonObject } from '../../../src/core/json/json.ts';
 import { attempt, builtin, eventually, ok, status, toolList } from '../support.ts';
 import { watched } from './browser.ts';
-import { linkOf, openDashboard, pageNames, show } from './dashboard-window.ts';
+import { linkOf, pageNames, show } from './dashboard-window.ts';
 import { speakMarkup } from './hostile-texts.ts';
 import type { PageWalk } from './pages.ts';
-import { someOf } from '../../long/extent.ts';
 
 /** What an attack has. */
 export interface Attack extends PageWalk {
@@ -151,7 +150,7 @@ async function markupOfAll({ alice, browser }: Attack): Promise<void> {
     const shown = page.locator('main').getByText(MARKUP);
     await expect.poll(() => shown.count(), { message: where }).toBeGreaterThan(0);
   };
-  for (const name of someOf(await pageNames(window), (_, page) => page % 5 === 2)) {
+  for (const name of await pageNames(window)) {
     await show(window, name);
     await told(name);
     const things = page.locator('main button.link');
@@ -179,12 +178,10 @@ async function markupOfAll({ alice, browser }: Attack): Promise<void> {
   await window.context.close();
 }
 
-async function closing({ bob, browser }: Attack): Promise<void> {
-  const window = await openDashboard(browser, bob);
+async function closing({ bob, far }: Attack): Promise<void> {
   expect(await ok(bob, 'dashboard', '--close')).toContain('closed');
-  await window.page.getByText('This page is closed').waitFor();
+  await far.page.getByText('This page is closed').waitFor();
   expect((await status(bob)).dashboards).toBeUndefined();
-  await window.context.close();
 }
 
 /** What only the terminal does: all tools that change something and are for no client, but for the answer to a question. */
