@@ -12,7 +12,7 @@ import { createModelsDoor } from '../../src/models/door/models-door.ts';
 import { usageIn } from '../../src/models/mesh/frames.ts';
 import { createModels } from '../../src/models/models.ts';
 import type { ModelsComponents, PeerModels } from '../../src/models/models.ts';
-import { createAllowance } from '../../src/models/providers/allowance.ts';
+import { createAllowance } from '../../src/models/providers/minute-limits.ts';
 import { answerBy } from '../../src/models/providers/answer.ts';
 import { createProvider } from '../../src/models/providers/provider.ts';
 import type { Provider } from '../../src/models/providers/provider.ts';

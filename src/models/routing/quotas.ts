@@ -3,8 +3,8 @@ import type { MinuteLimits } from '../../config/index.ts';
 import type { Clock } from '../../core/index.ts';
 import { keyOf } from '../../guard/index.ts';
 import type { Principal } from '../../guard/index.ts';
-import { createAllowance } from '../providers/allowance.ts';
-import type { Allowance } from '../providers/allowance.ts';
+import { createAllowance } from '../providers/minute-limits.ts';
+import type { Allowance } from '../providers/minute-limits.ts';
 
 /** Callers that are told apart; the one that was idle longest begins anew. */
 const CALLERS_MAX = 2000;

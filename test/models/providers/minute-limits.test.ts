@@ -1,6 +1,6 @@
 /** What a provider is sent in a minute. */
 import { expect, it } from 'vitest';
-import { createAllowance } from '../../../src/models/providers/allowance.ts';
+import { createAllowance } from '../../../src/models/providers/minute-limits.ts';
 import { createTestClock } from '../../core/test-clock.ts';
 
 it('a clock that was a year ahead, and is set right, takes nothing of a minute away', () => {
