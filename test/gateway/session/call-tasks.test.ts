@@ -4,8 +4,8 @@
  */
 import { describe, expect, it } from 'vitest';
 import type { Principal } from '../../../src/guard/index.ts';
-import { call, deskOf, start } from '../support/session-bench.ts';
-import type { Desk, Message } from '../support/session-bench.ts';
+import { call, benchOf, start } from '../support/session-bench.ts';
+import type { SessionBench, Message } from '../support/session-bench.ts';
 
 const EXTENSION = 'io.modelcontextprotocol/tasks';
 const RELATED = 'io.modelcontextprotocol/related-task';
@@ -24,157 +24,163 @@ const modern = (id: number, method: string, params: object = {}, declared: objec
   params: { ...params, _meta: metaOf(declared) },
 });
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-const lastId = (desk: Desk): unknown => desk.sent.at(-1)?.['id'];
+const lastId = (bench: SessionBench): unknown => bench.sent.at(-1)?.['id'];
 const resultOf = ([answer]: readonly Message[]): Message => answer?.['result'] as Message;
 const codeOf = ([answer]: readonly Message[]): unknown =>
   (answer?.['error'] as Message | undefined)?.['code'];
 
 /** A session of the same node, for whoever comes again, or for somebody else. */
-const nextDesk = ({ callTasks, clock }: Desk, principal?: Principal): Desk =>
-  deskOf({ callTasks, clock, ...(principal === undefined ? {} : { principal }) });
+const nextBench = ({ callTasks, clock }: SessionBench, principal?: Principal): SessionBench =>
+  benchOf({ callTasks, clock, ...(principal === undefined ? {} : { principal }) });
 
 /** Makes a call, and waits until it is a task. */
-async function longCall(desk: Desk, id = 1): Promise<{ taskId: string; heard: Message[] }> {
-  const heard = desk.ask(modern(id, 'tools/call', { name: 'dig', arguments: {} }));
-  await desk.clock.advance(NOT_SOON_MS);
+async function longCall(
+  bench: SessionBench,
+  id = 1,
+): Promise<{ taskId: string; heard: Message[] }> {
+  const heard = bench.ask(modern(id, 'tools/call', { name: 'dig', arguments: {} }));
+  await bench.clock.advance(NOT_SOON_MS);
   await turn();
   const { taskId } = resultOf(heard) as { taskId: string };
   return { taskId, heard };
 }
 
-async function get(desk: Desk, taskId: string, id = 90): Promise<Message> {
-  const heard = desk.ask(modern(id, 'tasks/get', { taskId }));
+async function get(bench: SessionBench, taskId: string, id = 90): Promise<Message> {
+  const heard = bench.ask(modern(id, 'tasks/get', { taskId }));
   await turn();
   return resultOf(heard) ?? heard[0];
 }
 
 describe('a call of a client that declares tasks', () => {
   it('is answered as ever where its server is quick', async () => {
-    const desk = deskOf();
-    const heard = desk.ask(modern(1, 'tools/call', { name: 'dig' }));
-    desk.answer({ id: lastId(desk), result: { resultType: 'complete', content: [] } });
-    await desk.clock.advance(NOT_SOON_MS);
+    const bench = benchOf();
+    const heard = bench.ask(modern(1, 'tools/call', { name: 'dig' }));
+    bench.answer({ id: lastId(bench), result: { resultType: 'complete', content: [] } });
+    await bench.clock.advance(NOT_SOON_MS);
     expect(heard).toMatchObject([{ id: 1, result: { content: [] } }]);
   });
 
   it('is a task once it takes long, and its result is that of the server, byte by byte', async () => {
-    const desk = deskOf();
-    const { taskId, heard } = await longCall(desk);
+    const bench = benchOf();
+    const { taskId, heard } = await longCall(bench);
     expect(heard).toMatchObject([
       { id: 1, result: { resultType: 'task', status: 'working', ttlMs: 86_400_000 } },
     ]);
-    expect(await get(desk, taskId)).toMatchObject({ resultType: 'complete', status: 'working' });
-    const head = `{"jsonrpc":"2.0","id":${String(lastId(desk))},"result":`;
-    desk.receiveFrom(`${head}{"content":[],"structuredContent":{"n":12345678901234567890}}}`);
+    expect(await get(bench, taskId)).toMatchObject({ resultType: 'complete', status: 'working' });
+    const head = `{"jsonrpc":"2.0","id":${String(lastId(bench))},"result":`;
+    bench.receiveFrom(`${head}{"content":[],"structuredContent":{"n":12345678901234567890}}}`);
     await turn();
-    const shown = await desk.callTasks.find(taskId, 'operator')?.shown();
+    const shown = await bench.callTasks.find(taskId, 'operator')?.shown();
     expect(shown).toContain('"n":12345678901234567890');
-    expect(await get(desk, taskId)).toMatchObject({ status: 'completed', result: { content: [] } });
+    expect(await get(bench, taskId)).toMatchObject({
+      status: 'completed',
+      result: { content: [] },
+    });
     expect(heard).toHaveLength(1);
-    expect(desk.session.inFlight).toBe(0);
+    expect(bench.session.inFlight).toBe(0);
   });
 
   it('goes on when its client is gone, and is found by whoever has made it and by nobody else', async () => {
-    const desk = deskOf();
-    const { taskId } = await longCall(desk);
-    desk.session.end();
-    expect(desk.closed).toBe(false);
-    expect(desk.sent.filter(({ method }) => method === 'notifications/cancelled')).toEqual([]);
-    const other = nextDesk(desk, BOB);
+    const bench = benchOf();
+    const { taskId } = await longCall(bench);
+    bench.session.end();
+    expect(bench.closed).toBe(false);
+    expect(bench.sent.filter(({ method }) => method === 'notifications/cancelled')).toEqual([]);
+    const other = nextBench(bench, BOB);
     for (const method of ['tasks/get', 'tasks/cancel', 'tasks/update']) {
       expect(codeOf(other.ask(modern(1, method, { taskId })))).toBe(-32_602);
     }
-    const [dug] = desk.sent.filter(({ method }) => method === 'tools/call');
-    desk.answer({ id: dug?.['id'], result: { content: [{ type: 'text', text: 'deep' }] } });
+    const [dug] = bench.sent.filter(({ method }) => method === 'tools/call');
+    bench.answer({ id: dug?.['id'], result: { content: [{ type: 'text', text: 'deep' }] } });
     await turn();
-    expect(desk.closed).toBe(true);
-    expect(await get(nextDesk(desk), taskId)).toMatchObject({
+    expect(bench.closed).toBe(true);
+    expect(await get(nextBench(bench), taskId)).toMatchObject({
       status: 'completed',
       result: { content: [{ text: 'deep' }] },
     });
   });
 
   it('is not given up with a request of its client that is answered already', async () => {
-    const desk = deskOf();
-    const { taskId } = await longCall(desk);
-    desk.ask({ method: 'notifications/cancelled', params: { requestId: 1 } });
-    expect(await get(desk, taskId)).toMatchObject({ status: 'working' });
+    const bench = benchOf();
+    const { taskId } = await longCall(bench);
+    bench.ask({ method: 'notifications/cancelled', params: { requestId: 1 } });
+    expect(await get(bench, taskId)).toMatchObject({ status: 'working' });
     // Nor is its id taken.
-    const again = desk.ask(modern(1, 'tools/call', { name: 'dig' }));
-    desk.answer({ id: lastId(desk), result: { content: [] } });
+    const again = bench.ask(modern(1, 'tools/call', { name: 'dig' }));
+    bench.answer({ id: lastId(bench), result: { content: [] } });
     expect(again).toMatchObject([{ id: 1, result: { content: [] } }]);
   });
 
   it('ends when its client cancels the task; what comes later changes nothing', async () => {
-    const desk = deskOf();
-    const { taskId } = await longCall(desk);
-    const id = lastId(desk);
-    expect(resultOf(desk.ask(modern(2, 'tasks/cancel', { taskId })))).toBeUndefined();
+    const bench = benchOf();
+    const { taskId } = await longCall(bench);
+    const id = lastId(bench);
+    expect(resultOf(bench.ask(modern(2, 'tasks/cancel', { taskId })))).toBeUndefined();
     await turn();
-    expect(desk.sent.at(-1)).toMatchObject({
+    expect(bench.sent.at(-1)).toMatchObject({
       method: 'notifications/cancelled',
       params: { requestId: id },
     });
-    desk.answer({ id, result: { content: [] } });
+    bench.answer({ id, result: { content: [] } });
     await turn();
-    expect(await get(desk, taskId)).toMatchObject({ status: 'cancelled' });
-    const late = desk.ask(modern(3, 'tasks/cancel', { taskId }));
+    expect(await get(bench, taskId)).toMatchObject({ status: 'cancelled' });
+    const late = bench.ask(modern(3, 'tasks/cancel', { taskId }));
     await turn();
     expect(resultOf(late)).toEqual({ resultType: 'complete' });
   });
 
   it('is failed where the server has an error, with that error', async () => {
-    const desk = deskOf();
-    const { taskId } = await longCall(desk);
-    desk.answer({ id: lastId(desk), error: { code: -32_000, message: 'stone', data: { a: 1 } } });
+    const bench = benchOf();
+    const { taskId } = await longCall(bench);
+    bench.answer({ id: lastId(bench), error: { code: -32_000, message: 'stone', data: { a: 1 } } });
     await turn();
-    expect(await get(desk, taskId)).toMatchObject({
+    expect(await get(bench, taskId)).toMatchObject({
       status: 'failed',
       error: { code: -32_000, message: 'stone', data: { a: 1 } },
     });
   });
 
   it('asks for input by its task, and goes on with the answer', async () => {
-    const desk = deskOf();
-    const { taskId } = await longCall(desk);
+    const bench = benchOf();
+    const { taskId } = await longCall(bench);
     const form = { method: 'elicitation/create', params: { mode: 'form', message: 'How deep?' } };
     const asks = {
       resultType: 'input_required',
       requestState: 's1',
       inputRequests: { deep: form },
     };
-    desk.answer({ id: lastId(desk), result: asks });
+    bench.answer({ id: lastId(bench), result: asks });
     await turn();
-    expect(await get(desk, taskId)).toMatchObject({
+    expect(await get(bench, taskId)).toMatchObject({
       status: 'input_required',
       inputRequests: { deep: form },
     });
     const inputResponses = { deep: { action: 'accept', content: { answer: 3 } } };
-    desk.ask(modern(2, 'tasks/update', { taskId, inputResponses }));
+    bench.ask(modern(2, 'tasks/update', { taskId, inputResponses }));
     await turn();
-    expect(desk.sent.at(-1)).toMatchObject({
+    expect(bench.sent.at(-1)).toMatchObject({
       method: 'tools/call',
       params: { name: 'far_dig', requestState: 's1', inputResponses },
     });
     // Answered twice, it is sent once.
-    const sent = desk.sent.length;
-    desk.ask(modern(3, 'tasks/update', { taskId, inputResponses }));
+    const sent = bench.sent.length;
+    bench.ask(modern(3, 'tasks/update', { taskId, inputResponses }));
     await turn();
-    expect(desk.sent).toHaveLength(sent);
-    desk.answer({ id: lastId(desk), result: { content: [] } });
+    expect(bench.sent).toHaveLength(sent);
+    bench.answer({ id: lastId(bench), result: { content: [] } });
     await turn();
-    expect(await get(desk, taskId)).toMatchObject({ status: 'completed' });
+    expect(await get(bench, taskId)).toMatchObject({ status: 'completed' });
   });
 
   it('ends when its caller may not make it any more, and then shows nothing', async () => {
-    const desk = deskOf();
-    const { taskId } = await longCall(desk);
-    desk.session.end();
-    desk.allow = false;
-    desk.callTasks.recheck();
+    const bench = benchOf();
+    const { taskId } = await longCall(bench);
+    bench.session.end();
+    bench.allow = false;
+    bench.callTasks.recheck();
     await turn();
-    expect(desk.sent.at(-1)).toMatchObject({ method: 'notifications/cancelled' });
-    const again = nextDesk(desk);
+    expect(bench.sent.at(-1)).toMatchObject({ method: 'notifications/cancelled' });
+    const again = nextBench(bench);
     expect(await get(again, taskId)).toMatchObject({
       status: 'failed',
       error: { data: { code: 'STARLING_CALL_REFUSED' } },
@@ -184,12 +190,12 @@ describe('a call of a client that declares tasks', () => {
   });
 
   it('says how far it is, and tells whoever listens of each change', async () => {
-    const desk = deskOf();
-    const heard = desk.ask(modern(1, 'tools/call', { name: 'dig', _meta: {} }));
-    await desk.clock.advance(NOT_SOON_MS);
+    const bench = benchOf();
+    const heard = bench.ask(modern(1, 'tools/call', { name: 'dig', _meta: {} }));
+    await bench.clock.advance(NOT_SOON_MS);
     await turn();
     const { taskId } = resultOf(heard) as { taskId: string };
-    const told = desk.ask(
+    const told = bench.ask(
       modern(2, 'subscriptions/listen', { notifications: { taskIds: [taskId, 'call_none'] } }),
     );
     await turn();
@@ -197,8 +203,8 @@ describe('a call of a client that declares tasks', () => {
       { params: { notifications: { taskIds: [taskId] } } },
       { method: 'notifications/tasks', params: { taskId, status: 'working' } },
     ]);
-    const [dug] = desk.sent.filter(({ method }) => method === 'tools/call');
-    desk.answer({ id: dug?.['id'], result: { content: [] } });
+    const [dug] = bench.sent.filter(({ method }) => method === 'tools/call');
+    bench.answer({ id: dug?.['id'], result: { content: [] } });
     await turn();
     await turn();
     expect(told.at(-1)).toMatchObject({
@@ -208,32 +214,32 @@ describe('a call of a client that declares tasks', () => {
   });
 
   it('sees nothing of tasks where it does not declare them', async () => {
-    const desk = deskOf();
-    const { taskId } = await longCall(desk);
-    const plain = desk.ask(modern(5, 'tools/call', { name: 'dig' }, {}));
-    await desk.clock.advance(NOT_SOON_MS * 2);
+    const bench = benchOf();
+    const { taskId } = await longCall(bench);
+    const plain = bench.ask(modern(5, 'tools/call', { name: 'dig' }, {}));
+    await bench.clock.advance(NOT_SOON_MS * 2);
     await turn();
     expect(plain).toEqual([]);
-    expect(codeOf(desk.ask(modern(6, 'tasks/get', { taskId }, {})))).toBe(-32_021);
+    expect(codeOf(bench.ask(modern(6, 'tasks/get', { taskId }, {})))).toBe(-32_021);
   });
 });
 
 describe('a task that a server has made of a call', () => {
   const made = { resultType: 'task', taskId: 'one', status: 'working', ttlMs: 1000 };
 
-  async function carried(desk: Desk, task: object = made): Promise<string> {
-    const heard = desk.ask(modern(1, 'tools/call', { name: 'dig' }));
-    desk.answer({ id: lastId(desk), result: task });
+  async function carried(bench: SessionBench, task: object = made): Promise<string> {
+    const heard = bench.ask(modern(1, 'tools/call', { name: 'dig' }));
+    bench.answer({ id: lastId(bench), result: task });
     await turn();
     const { taskId } = resultOf(heard) as { taskId: string };
     return taskId;
   }
 
   it('has an id of the node, by which it is asked for at its server', async () => {
-    const desk = deskOf();
-    const taskId = await carried(desk);
+    const bench = benchOf();
+    const taskId = await carried(bench);
     expect(taskId).toMatch(/^call_\d{13}_[0-9a-f]{30}$/);
-    const again = nextDesk(desk);
+    const again = nextBench(bench);
     const heard = again.ask(modern(7, 'tasks/get', { taskId }));
     expect(again.sent.at(-1)).toMatchObject({ method: 'tasks/get', params: { taskId: 'one' } });
     // What the tool itself says of a task of that name is its own.
@@ -242,7 +248,7 @@ describe('a task that a server has made of a call', () => {
     again.answer({ id: lastId(again), result: done });
     expect(heard).toMatchObject([{ id: 7, result: { ...done, taskId } }]);
     for (const method of ['tasks/get', 'tasks/cancel', 'tasks/update']) {
-      const other = nextDesk(desk, BOB);
+      const other = nextBench(bench, BOB);
       expect(codeOf(other.ask(modern(1, method, { taskId })))).toBe(-32_602);
       // Nor does the server's own id lead anywhere.
       expect(codeOf(again.ask(modern(8, method, { taskId: 'one' })))).toBe(-32_602);
@@ -251,92 +257,92 @@ describe('a task that a server has made of a call', () => {
   });
 
   it('is another one at another server of the same name for it', async () => {
-    const desk = deskOf();
-    const one = await carried(desk);
-    const other = nextDesk(desk);
+    const bench = benchOf();
+    const one = await carried(bench);
+    const other = nextBench(bench);
     other.servers = ['y'];
     const two = await carried(other);
     expect(two).not.toBe(one);
     other.ask(modern(2, 'tasks/cancel', { taskId: two }));
     expect(other.sent.at(-1)).toMatchObject({ method: 'tasks/cancel', params: { taskId: 'one' } });
-    expect(desk.callTasks.find(one, 'operator')?.target()).toEqual({ server: 'x' });
-    expect(desk.callTasks.find(two, 'operator')?.target()).toEqual({ server: 'y' });
+    expect(bench.callTasks.find(one, 'operator')?.target()).toEqual({ server: 'x' });
+    expect(bench.callTasks.find(two, 'operator')?.target()).toEqual({ server: 'y' });
   });
 
   it('takes the place of the task of the node where it comes late', async () => {
-    const desk = deskOf();
-    const { taskId } = await longCall(desk);
-    desk.answer({ id: lastId(desk), result: made });
+    const bench = benchOf();
+    const { taskId } = await longCall(bench);
+    bench.answer({ id: lastId(bench), result: made });
     await turn();
-    expect(desk.session.inFlight).toBe(0);
-    desk.ask(modern(2, 'tasks/get', { taskId }));
-    expect(desk.sent.at(-1)).toMatchObject({ method: 'tasks/get', params: { taskId: 'one' } });
+    expect(bench.session.inFlight).toBe(0);
+    bench.ask(modern(2, 'tasks/get', { taskId }));
+    expect(bench.sent.at(-1)).toMatchObject({ method: 'tasks/get', params: { taskId: 'one' } });
   });
 
   it('ends the call of a client that does not declare tasks, and one without a fit id', async () => {
-    const desk = deskOf();
+    const bench = benchOf();
     for (const [declared, task] of [
       [{}, made],
       [DECLARES, { ...made, taskId: 7 }],
       [DECLARES, { ...made, taskId: 'x'.repeat(2000) }],
     ] as const) {
-      const heard = desk.ask(modern(1, 'tools/call', { name: 'dig' }, declared));
-      desk.answer({ id: lastId(desk), result: task });
+      const heard = bench.ask(modern(1, 'tools/call', { name: 'dig' }, declared));
+      bench.answer({ id: lastId(bench), result: task });
       await turn();
       expect(heard).toMatchObject([{ error: { data: { code: 'STARLING_UPSTREAM_INVALID' } } }]);
     }
   });
 
   it('is asked for while somebody listens, as often as its server says, and no longer', async () => {
-    const desk = deskOf();
-    const taskId = await carried(desk, { ...made, pollIntervalMs: 3000 });
-    const told = desk.ask(
+    const bench = benchOf();
+    const taskId = await carried(bench, { ...made, pollIntervalMs: 3000 });
+    const told = bench.ask(
       modern(2, 'subscriptions/listen', { notifications: { taskIds: [taskId] } }),
     );
     await turn();
-    const asked = (): number => desk.sent.filter(({ method }) => method === 'tasks/get').length;
+    const asked = (): number => bench.sent.filter(({ method }) => method === 'tasks/get').length;
     expect(asked()).toBe(1);
-    desk.answer({ id: lastId(desk), result: { ...made, resultType: 'complete' } });
+    bench.answer({ id: lastId(bench), result: { ...made, resultType: 'complete' } });
     await turn();
-    await desk.clock.advance(2000);
+    await bench.clock.advance(2000);
     expect(asked()).toBe(1);
-    await desk.clock.advance(1500);
+    await bench.clock.advance(1500);
     await turn();
     expect(asked()).toBe(2);
     const done = { taskId: 'one', status: 'completed', result: { content: [] } };
-    desk.answer({ id: lastId(desk), result: done });
+    bench.answer({ id: lastId(bench), result: done });
     await turn();
     expect(told.at(-1)).toMatchObject({ params: { taskId, status: 'completed' } });
-    await desk.clock.advance(60_000);
+    await bench.clock.advance(60_000);
     expect(asked()).toBe(2);
   });
 
   it('of the legacy era has an id of the node wherever it is named', async () => {
-    const desk = deskOf();
-    desk.ask(start());
-    const heard = desk.ask(call(1, 'dig', { task: { ttl: 60_000 } }));
+    const bench = benchOf();
+    bench.ask(start());
+    const heard = bench.ask(call(1, 'dig', { task: { ttl: 60_000 } }));
     const task = { taskId: 'one', status: 'working', ttl: 60_000 };
-    desk.answer({ id: lastId(desk), result: { task } });
+    bench.answer({ id: lastId(bench), result: { task } });
     await turn();
     const { taskId } = resultOf(heard)['task'] as { taskId: string };
     expect(taskId).toMatch(/^call_/);
-    desk.answer({
+    bench.answer({
       method: 'notifications/tasks/status',
       params: { ...task, statusMessage: 'digs' },
     });
-    desk.answer({ method: 'notifications/tasks/status', params: { ...task, taskId: 'two' } });
-    expect(desk.pushed).toMatchObject([{ params: { taskId, statusMessage: 'digs' } }]);
-    const result = desk.ask({ id: 2, method: 'tasks/result', params: { taskId } });
-    expect(desk.sent.at(-1)).toMatchObject({ method: 'tasks/result', params: { taskId: 'one' } });
+    bench.answer({ method: 'notifications/tasks/status', params: { ...task, taskId: 'two' } });
+    expect(bench.pushed).toMatchObject([{ params: { taskId, statusMessage: 'digs' } }]);
+    const result = bench.ask({ id: 2, method: 'tasks/result', params: { taskId } });
+    expect(bench.sent.at(-1)).toMatchObject({ method: 'tasks/result', params: { taskId: 'one' } });
     const _meta = { [RELATED]: { taskId: 'one' } };
-    desk.answer({ id: lastId(desk), result: { content: [], _meta } });
+    bench.answer({ id: lastId(bench), result: { content: [], _meta } });
     expect(result).toMatchObject([{ result: { _meta: { [RELATED]: { taskId } } } }]);
-    const list = desk.ask({ id: 3, method: 'tasks/list', params: {} });
+    const list = bench.ask({ id: 3, method: 'tasks/list', params: {} });
     await turn();
-    desk.answer({ id: lastId(desk), result: { ...task, status: 'completed' } });
+    bench.answer({ id: lastId(bench), result: { ...task, status: 'completed' } });
     await turn();
     expect(list).toMatchObject([{ result: { tasks: [{ taskId, status: 'completed' }] } }]);
-    const theirs = desk.ask({ id: 4, method: 'tasks/result', params: { taskId: 'one' } });
+    const theirs = bench.ask({ id: 4, method: 'tasks/result', params: { taskId: 'one' } });
     expect(codeOf(theirs)).toBe(-32_602);
   });
 });

@@ -2,13 +2,13 @@
 import { describe, expect, it } from 'vitest';
 import { StarlingError } from '../../../src/core/index.ts';
 import type { ServerChannel } from '../../../src/gateway/channel-types.ts';
-import { call, openDesk } from '../support/session-bench.ts';
-import type { Desk, Message } from '../support/session-bench.ts';
+import { call, openBench } from '../support/session-bench.ts';
+import type { SessionBench, Message } from '../support/session-bench.ts';
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 const errorOf = ([answer]: Message[]): unknown => answer?.['error'];
-const idOf = (desk: Desk, index: number): unknown => desk.sent[index]?.['id'];
-const lastId = (desk: Desk): unknown => desk.sent.at(-1)?.['id'];
+const idOf = (bench: SessionBench, index: number): unknown => bench.sent[index]?.['id'];
+const lastId = (bench: SessionBench): unknown => bench.sent.at(-1)?.['id'];
 
 describe('a call that several servers can answer', () => {
   const away = new StarlingError('STARLING_PEER_UNREACHABLE', 'gone');
@@ -16,54 +16,54 @@ describe('a call that several servers can answer', () => {
   const staying = new StarlingError('STARLING_LIMIT_EXCEEDED', 'too much of it');
 
   it('goes to the next when one can not be reached, and is answered once', async () => {
-    const desk = openDesk();
-    desk.servers = ['a', 'b', 'c'];
+    const bench = openBench();
+    bench.servers = ['a', 'b', 'c'];
     const opened: string[] = [];
-    desk.open = (channel, server) => {
+    bench.open = (channel, server) => {
       opened.push(server);
       if (server === 'a') throw away;
       return server === 'b' ? Promise.reject(away) : channel;
     };
-    const heard = desk.ask(call(1));
+    const heard = bench.ask(call(1));
     await turn();
     expect(opened).toEqual(['a', 'b', 'c']);
-    desk.answer({ id: idOf(desk, 0), result: { by: 'c' } });
+    bench.answer({ id: idOf(bench, 0), result: { by: 'c' } });
     expect(heard).toMatchObject([{ id: 1, result: { by: 'c' } }]);
   });
 
   it('goes on when the server dies under it', async () => {
-    const desk = openDesk();
-    desk.servers = ['a', 'b'];
+    const bench = openBench();
+    bench.servers = ['a', 'b'];
     const dying: ServerChannel['relay'] = (relayed) => {
       queueMicrotask(() => relayed.failed(away));
       return { cancel: () => undefined };
     };
-    desk.open = (channel, server) => (server === 'a' ? { ...channel, relay: dying } : channel);
-    const heard = desk.ask(call(1));
-    await desk.clock.advance(1);
+    bench.open = (channel, server) => (server === 'a' ? { ...channel, relay: dying } : channel);
+    const heard = bench.ask(call(1));
+    await bench.clock.advance(1);
     expect(heard).toEqual([]);
-    desk.answer({ id: idOf(desk, 0), result: {} });
+    bench.answer({ id: idOf(bench, 0), result: {} });
     expect(heard).toHaveLength(1);
   });
 
   it('is recorded once for each, when the next refuses it', async () => {
-    const desk = openDesk();
-    desk.servers = ['a', 'b'];
+    const bench = openBench();
+    bench.servers = ['a', 'b'];
     const ends: string[] = [];
     let cleared = 0;
-    desk.clear = () => {
+    bench.clear = () => {
       cleared += 1;
       if (cleared === 2) throw new StarlingError('STARLING_CALL_REFUSED', 'not b');
       return { over: (outcome) => void ends.push(outcome) };
     };
-    desk.open = () => Promise.reject(away);
-    const heard = desk.ask(call(1));
+    bench.open = () => Promise.reject(away);
+    const heard = bench.ask(call(1));
     await turn();
     expect(errorOf(heard)).toMatchObject({ data: { code: 'STARLING_CALL_REFUSED' } });
     expect(ends).toEqual(['failed']);
   });
 
-  const lasting: [string, Desk['open']][] = [
+  const lasting: [string, SessionBench['open']][] = [
     ['a channel that is refused', () => Promise.reject(staying)],
     [
       'a channel that can not be made',
@@ -94,82 +94,82 @@ describe('a call that several servers can answer', () => {
   ];
 
   it.each(lasting)('does not go on after %s', async (_, open) => {
-    const desk = openDesk();
-    desk.servers = ['a', 'b'];
+    const bench = openBench();
+    bench.servers = ['a', 'b'];
     const opened: string[] = [];
-    desk.open = (channel, server) => {
+    bench.open = (channel, server) => {
       opened.push(server);
       return open(channel, server);
     };
-    const heard = desk.ask(call(1));
+    const heard = bench.ask(call(1));
     await turn();
     expect(opened).toEqual(['a']);
     expect(heard).toMatchObject([{ id: 1, error: {} }]);
-    expect(desk.session.inFlight).toBe(0);
+    expect(bench.session.inFlight).toBe(0);
   });
 
   it('fails with the last error when none is left, and at once for what may not be repeated', async () => {
-    const desk = openDesk();
-    desk.servers = ['a', 'b'];
-    desk.open = () => Promise.reject(away);
-    const heard = desk.ask(call(1));
+    const bench = openBench();
+    bench.servers = ['a', 'b'];
+    bench.open = () => Promise.reject(away);
+    const heard = bench.ask(call(1));
     await turn();
     expect(errorOf(heard)).toMatchObject({ data: { code: 'STARLING_PEER_UNREACHABLE' } });
-    desk.servers = ['a'];
-    expect(desk.session.inFlight).toBe(0);
+    bench.servers = ['a'];
+    expect(bench.session.inFlight).toBe(0);
   });
 
   it('that is cancelled between two servers is sent to no other', async () => {
-    const desk = openDesk();
-    desk.servers = ['a', 'b'];
+    const bench = openBench();
+    bench.servers = ['a', 'b'];
     let fail: (error: Error) => void = () => undefined;
     const opened: string[] = [];
-    desk.open = (channel, server) => {
+    bench.open = (channel, server) => {
       opened.push(server);
       return server === 'a' ? new Promise((_, reject) => (fail = reject)) : channel;
     };
-    const heard = desk.ask(call(1));
-    desk.ask({ method: 'notifications/cancelled', params: { requestId: 1 } });
+    const heard = bench.ask(call(1));
+    bench.ask({ method: 'notifications/cancelled', params: { requestId: 1 } });
     fail(away);
-    await desk.clock.advance(1);
+    await bench.clock.advance(1);
     expect(opened).toEqual(['a']);
     expect(heard).toEqual([{ dropped: true }]);
   });
 
   it('of a resource does not go on from a server that is away: the next one may have another by that name', async () => {
-    const desk = openDesk();
-    desk.servers = ['a', 'b'];
+    const bench = openBench();
+    bench.servers = ['a', 'b'];
     const opened: string[] = [];
-    desk.open = (_, server) => {
+    bench.open = (_, server) => {
       opened.push(server);
       return Promise.reject(away);
     };
-    const heard = desk.ask({ id: 1, method: 'resources/read', params: { uri: 'x:y' } });
+    const heard = bench.ask({ id: 1, method: 'resources/read', params: { uri: 'x:y' } });
     await turn();
     expect(opened).toEqual(['a']);
     expect(errorOf(heard)).toMatchObject({ data: { code: 'STARLING_PEER_UNREACHABLE' } });
   });
 
   it('of a resource goes on only while nobody knows it', () => {
-    const desk = openDesk();
-    desk.servers = ['a', 'b', 'c'];
-    const heard = desk.ask({ id: 1, method: 'resources/read', params: { uri: 'x:y' } });
-    desk.answer({ id: idOf(desk, 0), error: { code: -32002, message: 'not found' } });
-    desk.answer({ id: idOf(desk, 1), error: { code: -32603, message: 'broken' } });
+    const bench = openBench();
+    bench.servers = ['a', 'b', 'c'];
+    const heard = bench.ask({ id: 1, method: 'resources/read', params: { uri: 'x:y' } });
+    bench.answer({ id: idOf(bench, 0), error: { code: -32002, message: 'not found' } });
+    bench.answer({ id: idOf(bench, 1), error: { code: -32603, message: 'broken' } });
     expect(errorOf(heard)).toMatchObject({ code: -32603, message: 'broken' });
-    expect(desk.sent).toHaveLength(2);
+    expect(bench.sent).toHaveLength(2);
   });
 });
 
 describe('a tool that several peers have', () => {
-  const mergedDesk = (): Desk => {
-    const desk = openDesk();
-    desk.servers = ['a', 'b'];
-    return desk;
+  const mergedBench = (): SessionBench => {
+    const bench = openBench();
+    bench.servers = ['a', 'b'];
+    return bench;
   };
-  const answered = (desk: Desk, error: object): Message[] => {
-    const heard = desk.ask(call(1));
-    desk.answer({ id: lastId(desk), error });
+  const answered = (bench: SessionBench, error: object): Message[] => {
+    const heard = bench.ask(call(1));
+    bench.answer({ id: lastId(bench), error });
     return heard;
   };
 
@@ -179,10 +179,10 @@ describe('a tool that several peers have', () => {
     ['a fault of the tool', { code: -32_603, message: 'it broke' }],
     ['trouble that stays', { code: -32_003, message: 'no', data: { retryable: false } }],
   ])('is not tried at the next one after %s', (_, error) => {
-    const desk = mergedDesk();
-    const heard = answered(desk, error);
+    const bench = mergedBench();
+    const heard = answered(bench, error);
     expect(heard).toMatchObject([{ id: 1, error: { code: error.code } }]);
-    expect(desk.sent.filter(({ method }) => method === 'tools/call')).toHaveLength(1);
+    expect(bench.sent.filter(({ method }) => method === 'tools/call')).toHaveLength(1);
   });
 
   it.each([
@@ -192,10 +192,10 @@ describe('a tool that several peers have', () => {
       { code: -32_602, message: 'x', data: { code: 'STARLING_TOOL_UNKNOWN' } },
     ],
   ])('is tried at the next one where the server %s', (_, error) => {
-    const desk = mergedDesk();
-    const heard = answered(desk, error);
+    const bench = mergedBench();
+    const heard = answered(bench, error);
     expect(heard).toEqual([]);
-    desk.answer({ id: lastId(desk), result: { ok: true } });
+    bench.answer({ id: lastId(bench), result: { ok: true } });
     expect(heard).toMatchObject([{ id: 1, result: { ok: true } }]);
   });
 });

@@ -1,8 +1,8 @@
 /** A session in the stateless era, in search mode, and between a server and its client. */
 import { describe, expect, it } from 'vitest';
 import { StarlingError } from '../../../src/core/index.ts';
-import { call, deskOf, openDesk, start } from '../support/session-bench.ts';
-import type { Desk, Message } from '../support/session-bench.ts';
+import { call, benchOf, openBench, start } from '../support/session-bench.ts';
+import type { SessionBench, Message } from '../support/session-bench.ts';
 
 const META = 'io.modelcontextprotocol/';
 
@@ -20,12 +20,12 @@ const modern = (id: string | number, method: string, params: object = {}, meta: 
 });
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 const errorOf = ([answer]: Message[]): unknown => answer?.['error'];
-const idOf = (desk: Desk, index: number): unknown => desk.sent[index]?.['id'];
+const idOf = (bench: SessionBench, index: number): unknown => bench.sent[index]?.['id'];
 const schema = { type: 'object' };
 
 describe('a client of the stateless era', () => {
   it('needs no initialize, and learns by server/discover what there is', () => {
-    const [answer] = deskOf().ask(modern(1, 'server/discover'));
+    const [answer] = benchOf().ask(modern(1, 'server/discover'));
     expect(answer).toMatchObject({
       id: 1,
       result: {
@@ -41,14 +41,14 @@ describe('a client of the stateless era', () => {
   });
 
   it('gets lists that say how long they hold, and whose they are', () => {
-    const desk = deskOf();
-    desk.tools = [{ name: 'a', inputSchema: schema }];
+    const bench = benchOf();
+    bench.tools = [{ name: 'a', inputSchema: schema }];
     for (const method of ['tools/list', 'prompts/list', 'resources/list']) {
-      expect(desk.ask(modern(1, method))).toMatchObject([
+      expect(bench.ask(modern(1, method))).toMatchObject([
         { result: { resultType: 'complete', cacheScope: 'private', ttlMs: 5000 } },
       ]);
     }
-    expect(desk.ask(modern(2, 'resources/templates/list'))).toMatchObject([
+    expect(bench.ask(modern(2, 'resources/templates/list'))).toMatchObject([
       { result: { resourceTemplates: [] } },
     ]);
   });
@@ -57,7 +57,7 @@ describe('a client of the stateless era', () => {
     const versions = [`2099-01-01`, '2025-11-25', ''];
     for (const version of versions) {
       const request = modern(1, 'tools/list', {}, { [`${META}protocolVersion`]: version });
-      expect(errorOf(deskOf().ask(request))).toMatchObject({
+      expect(errorOf(benchOf().ask(request))).toMatchObject({
         code: -32022,
         data: { supported: ['2026-07-28'], requested: version },
       });
@@ -67,12 +67,12 @@ describe('a client of the stateless era', () => {
   it('is refused when it does not say what it can do, or says it badly', () => {
     for (const capabilities of [undefined, null, 'x', []]) {
       const meta = { [`${META}clientCapabilities`]: capabilities };
-      expect(errorOf(deskOf().ask(modern(1, 'tools/list', {}, meta)))).toMatchObject({
+      expect(errorOf(benchOf().ask(modern(1, 'tools/list', {}, meta)))).toMatchObject({
         code: -32602,
       });
     }
     const version = { [`${META}protocolVersion`]: 7 };
-    expect(errorOf(deskOf().ask(modern(1, 'tools/list', {}, version)))).toMatchObject({
+    expect(errorOf(benchOf().ask(modern(1, 'tools/list', {}, version)))).toMatchObject({
       code: -32602,
     });
   });
@@ -86,67 +86,67 @@ describe('a client of the stateless era', () => {
     'x/y',
     'toString',
   ])('is told that there is no method %s', (method) => {
-    expect(errorOf(deskOf().ask(modern(1, method, { uri: 'x:y' })))).toMatchObject({
+    expect(errorOf(benchOf().ask(modern(1, method, { uri: 'x:y' })))).toMatchObject({
       code: -32601,
     });
   });
 
   it('that only probes, without saying who it is, learns what is lacking', () => {
-    expect(errorOf(deskOf().ask({ id: 1, method: 'server/discover' }))).toMatchObject({
+    expect(errorOf(benchOf().ask({ id: 1, method: 'server/discover' }))).toMatchObject({
       code: -32602,
     });
   });
 
   it('gets its calls through as they are', () => {
-    const desk = deskOf();
-    const heard = desk.ask(modern('c', 'tools/call', { name: 'tool', arguments: { a: 1 } }));
-    expect(desk.sent).toMatchObject([
+    const bench = benchOf();
+    const heard = bench.ask(modern('c', 'tools/call', { name: 'tool', arguments: { a: 1 } }));
+    expect(bench.sent).toMatchObject([
       {
         method: 'tools/call',
         params: { name: 'far_tool', _meta: { [`${META}clientCapabilities`]: {} } },
       },
     ]);
-    desk.answer({ id: idOf(desk, 0), result: { resultType: 'complete', content: [] } });
+    bench.answer({ id: idOf(bench, 0), result: { resultType: 'complete', content: [] } });
     expect(heard).toMatchObject([{ id: 'c', result: { resultType: 'complete' } }]);
   });
 
   it('hears the log at the level that the request names, and not without one', () => {
-    const desk = deskOf();
-    const quiet = desk.ask(modern(1, 'tools/call', { name: 'tool' }));
+    const bench = benchOf();
+    const quiet = bench.ask(modern(1, 'tools/call', { name: 'tool' }));
     const log = (level: string) => ({ method: 'notifications/message', params: { level } });
-    desk.answer(log('emergency'));
+    bench.answer(log('emergency'));
     expect(quiet).toEqual([]);
     const meta = { [`${META}logLevel`]: 'warning' };
-    const loud = desk.ask(modern(2, 'tools/call', { name: 'tool' }, meta));
-    for (const level of ['debug', 'warning', 'error']) desk.answer(log(level));
+    const loud = bench.ask(modern(2, 'tools/call', { name: 'tool' }, meta));
+    for (const level of ['debug', 'warning', 'error']) bench.answer(log(level));
     expect(loud).toMatchObject([log('warning'), log('error')]);
-    expect(desk.pushed).toEqual([]);
+    expect(bench.pushed).toEqual([]);
   });
 });
 
 describe('ids of several clients in one session', () => {
   it('are told apart by the key, and given up by it', () => {
-    const desk = deskOf();
+    const bench = benchOf();
     const keys = [{}, {}];
     const heard: string[][] = [[], []];
     for (const [index, key] of keys.entries()) {
       const hear = (bytes: Buffer): void => void heard[index]?.push(bytes.toString());
       const request = modern(1, 'tools/call', { name: `t${index}` });
       const bytes = Buffer.from(JSON.stringify({ jsonrpc: '2.0', ...request }));
-      desk.session.receive(
+      bench.session.receive(
         { kind: 'request', bytes, id: 1, method: 'tools/call', params: request.params },
         { interim: hear, urgent: hear, final: hear, dropped: () => heard[index]?.push('dropped') },
         key,
       );
     }
-    expect(desk.session.inFlight).toBe(2);
-    desk.session.abandon(keys[0], 'gone');
-    desk.session.abandon(keys[0], 'gone');
-    expect(desk.sent.at(-1)).toMatchObject({
+    expect(bench.session.inFlight).toBe(2);
+    bench.session.abandon(keys[0], 'gone');
+    bench.session.abandon(keys[0], 'gone');
+    expect(bench.sent.at(-1)).toMatchObject({
       method: 'notifications/cancelled',
-      params: { requestId: idOf(desk, 0), reason: 'gone' },
+      params: { requestId: idOf(bench, 0), reason: 'gone' },
     });
-    desk.answer({ id: idOf(desk, 1), result: { mine: true } });
+    bench.answer({ id: idOf(bench, 1), result: { mine: true } });
     expect(heard).toEqual([['dropped'], ['{"jsonrpc":"2.0","id":1,"result":{"mine":true}}']]);
   });
 });
@@ -155,8 +155,8 @@ describe('a client that listens', () => {
   const listen = (notifications: object) => modern('L', 'subscriptions/listen', { notifications });
 
   it('is told what it will hear, and then of changes of those lists alone', async () => {
-    const desk = deskOf();
-    const heard = desk.ask(listen({ toolsListChanged: true, x: true, resourcesListChanged: 1 }));
+    const bench = benchOf();
+    const heard = bench.ask(listen({ toolsListChanged: true, x: true, resourcesListChanged: 1 }));
     expect(heard).toMatchObject([
       {
         method: 'notifications/subscriptions/acknowledged',
@@ -166,55 +166,55 @@ describe('a client that listens', () => {
         },
       },
     ]);
-    desk.tools = [{ name: 'a', inputSchema: schema }];
-    desk.views.emit('change');
-    await desk.clock.advance(60);
+    bench.tools = [{ name: 'a', inputSchema: schema }];
+    bench.views.emit('change');
+    await bench.clock.advance(60);
     expect(heard.slice(1)).toMatchObject([
       {
         method: 'notifications/tools/list_changed',
         params: { _meta: { [`${META}subscriptionId`]: 'L' } },
       },
     ]);
-    expect(desk.pushed).toEqual([]);
+    expect(bench.pushed).toEqual([]);
   });
 
   it('hears of the resources that it names until it goes', async () => {
-    const desk = deskOf();
-    const heard = desk.ask(listen({ resourceSubscriptions: ['x:y', 7] }));
-    await desk.clock.advance(1);
-    expect(desk.sent).toMatchObject([{ method: 'resources/subscribe', params: { uri: 'x:y' } }]);
+    const bench = benchOf();
+    const heard = bench.ask(listen({ resourceSubscriptions: ['x:y', 7] }));
+    await bench.clock.advance(1);
+    expect(bench.sent).toMatchObject([{ method: 'resources/subscribe', params: { uri: 'x:y' } }]);
     const update = (uri: string) => ({
       method: 'notifications/resources/updated',
       params: { uri, more: 1 },
     });
-    desk.answer(update('x:y'));
-    desk.answer(update('x:other'));
+    bench.answer(update('x:y'));
+    bench.answer(update('x:other'));
     expect(heard.slice(1)).toMatchObject([
       { params: { uri: 'x:y', more: 1, _meta: { [`${META}subscriptionId`]: 'L' } } },
     ]);
-    desk.ask({ method: 'notifications/cancelled', params: { requestId: 'L' } });
-    await desk.clock.advance(1);
-    expect(desk.sent.at(-1)).toMatchObject({ method: 'resources/unsubscribe' });
-    desk.answer(update('x:y'));
+    bench.ask({ method: 'notifications/cancelled', params: { requestId: 'L' } });
+    await bench.clock.advance(1);
+    expect(bench.sent.at(-1)).toMatchObject({ method: 'resources/unsubscribe' });
+    bench.answer(update('x:y'));
     expect(heard.filter((message) => 'method' in message)).toHaveLength(2);
   });
 
   it('hears no more of what its grant no longer covers', async () => {
-    const desk = deskOf();
-    const heard = desk.ask(listen({ resourceSubscriptions: ['x:y'] }));
-    await desk.clock.advance(1);
-    desk.allow = false;
-    desk.session.recheck();
-    desk.answer({ method: 'notifications/resources/updated', params: { uri: 'x:y' } });
+    const bench = benchOf();
+    const heard = bench.ask(listen({ resourceSubscriptions: ['x:y'] }));
+    await bench.clock.advance(1);
+    bench.allow = false;
+    bench.session.recheck();
+    bench.answer({ method: 'notifications/resources/updated', params: { uri: 'x:y' } });
     expect(heard).toHaveLength(1);
   });
 
   it('gets an answer when the session ends, and may not listen without end', () => {
-    const desk = deskOf();
-    const heard = desk.ask(listen({}));
-    desk.session.end();
+    const bench = benchOf();
+    const heard = bench.ask(listen({}));
+    bench.session.end();
     expect(heard.at(-1)).toMatchObject({ id: 'L', result: { resultType: 'complete' } });
-    const greedy = deskOf();
+    const greedy = benchOf();
     const answers = Array.from({ length: 17 }, (_, id) => greedy.ask({ ...listen({}), id })).map(
       (messages) => messages.at(-1)?.['error'],
     );
@@ -227,39 +227,39 @@ describe('a subscription of the old era', () => {
   const update = { method: 'notifications/resources/updated', params: { uri: 'x:y', n: 1 } };
 
   it('brings updates of that resource, and ends', () => {
-    const desk = openDesk();
-    const heard = desk.ask(subscribe);
-    desk.answer({ id: idOf(desk, 0), result: {} });
+    const bench = openBench();
+    const heard = bench.ask(subscribe);
+    bench.answer({ id: idOf(bench, 0), result: {} });
     expect(heard).toMatchObject([{ id: 's', result: {} }]);
-    desk.answer(update);
-    expect(desk.pushed).toMatchObject([update]);
-    desk.ask({ id: 'u', method: 'resources/unsubscribe', params: { uri: 'x:y' } });
-    desk.answer(update);
-    expect(desk.pushed).toHaveLength(1);
+    bench.answer(update);
+    expect(bench.pushed).toMatchObject([update]);
+    bench.ask({ id: 'u', method: 'resources/unsubscribe', params: { uri: 'x:y' } });
+    bench.answer(update);
+    expect(bench.pushed).toHaveLength(1);
   });
 
   it('brings nothing more once the grant for it is gone', () => {
-    const desk = openDesk();
-    desk.ask(subscribe);
-    desk.answer({ id: idOf(desk, 0), result: {} });
-    desk.allow = false;
-    desk.session.recheck();
-    desk.answer(update);
-    expect(desk.pushed).toEqual([]);
+    const bench = openBench();
+    bench.ask(subscribe);
+    bench.answer({ id: idOf(bench, 0), result: {} });
+    bench.allow = false;
+    bench.session.recheck();
+    bench.answer(update);
+    expect(bench.pushed).toEqual([]);
   });
 });
 
 describe('a list of search mode', () => {
-  async function searchDesk(): Promise<Desk> {
-    const desk = openDesk();
-    desk.toolsMode = 'search';
-    desk.tools = [
+  async function searchBench(): Promise<SessionBench> {
+    const bench = openBench();
+    bench.toolsMode = 'search';
+    bench.tools = [
       { name: 'read_file', description: 'Reads a file.', inputSchema: schema },
       { name: 'send_mail', description: 'Sends a mail.', inputSchema: schema },
     ];
-    desk.views.emit('change');
-    await desk.clock.advance(60);
-    return desk;
+    bench.views.emit('change');
+    await bench.clock.advance(60);
+    return bench;
   }
   const tool = (name: string, args: object): object => ({
     id: 7,
@@ -274,8 +274,8 @@ describe('a list of search mode', () => {
   }
 
   it('has three tools on one page, whatever there is', async () => {
-    const desk = await searchDesk();
-    const [answer] = desk.ask({ id: 1, method: 'tools/list' });
+    const bench = await searchBench();
+    const [answer] = bench.ask({ id: 1, method: 'tools/list' });
     const { tools, nextCursor } = (answer as Message)['result'] as {
       tools: Message[];
       nextCursor?: string;
@@ -285,20 +285,20 @@ describe('a list of search mode', () => {
   });
 
   it('finds and describes tools, in the words of the client’s era', async () => {
-    const desk = await searchDesk();
-    const found = await settled(desk.ask(tool('search_tools', { query: 'read a file' })));
+    const bench = await searchBench();
+    const found = await settled(bench.ask(tool('search_tools', { query: 'read a file' })));
     expect(JSON.stringify(found)).toContain('read_file');
     expect(found['result']).not.toHaveProperty('resultType');
     const described = await settled(
-      desk.ask(modern(8, 'tools/call', { name: 'describe_tools', arguments: { names: ['x'] } })),
+      bench.ask(modern(8, 'tools/call', { name: 'describe_tools', arguments: { names: ['x'] } })),
     );
     expect(described).toMatchObject({ id: 8, result: { resultType: 'complete' } });
-    expect(desk.session.inFlight).toBe(0);
+    expect(bench.session.inFlight).toBe(0);
   });
 
   it('calls the tool that call_tool names, with its arguments and no others', async () => {
-    const desk = await searchDesk();
-    const heard = desk.ask({
+    const bench = await searchBench();
+    const heard = bench.ask({
       id: 9,
       method: 'tools/call',
       params: {
@@ -307,14 +307,14 @@ describe('a list of search mode', () => {
         _meta: { progressToken: 'p' },
       },
     });
-    expect(desk.sent).toMatchObject([
+    expect(bench.sent).toMatchObject([
       { params: { name: 'far_read_file', arguments: { path: 'a' } } },
     ]);
-    desk.answer({
+    bench.answer({
       method: 'notifications/progress',
-      params: { progressToken: idOf(desk, 0), progress: 1 },
+      params: { progressToken: idOf(bench, 0), progress: 1 },
     });
-    desk.answer({ id: idOf(desk, 0), result: { content: [] } });
+    bench.answer({ id: idOf(bench, 0), result: { content: [] } });
     expect(heard).toMatchObject([
       { params: { progressToken: 'p' } },
       { id: 9, result: { content: [] } },
@@ -322,26 +322,26 @@ describe('a list of search mode', () => {
   });
 
   it('says what is wrong with a call of one of the three', async () => {
-    const desk = await searchDesk();
-    expect(errorOf(desk.ask(tool('call_tool', { tool: 'read_file' })))).toMatchObject({
+    const bench = await searchBench();
+    expect(errorOf(bench.ask(tool('call_tool', { tool: 'read_file' })))).toMatchObject({
       data: { code: 'STARLING_USAGE' },
     });
-    const odd = await settled(desk.ask(tool('search_tools', { query: 7 })));
+    const odd = await settled(bench.ask(tool('search_tools', { query: 7 })));
     expect(odd).toMatchObject({ id: 7, result: { isError: true } });
-    expect(desk.sent).toEqual([]);
+    expect(bench.sent).toEqual([]);
   });
 
   it('still lets a tool be called by its name', async () => {
-    const desk = await searchDesk();
-    desk.ask(call(1, 'read_file'));
-    expect(desk.sent).toMatchObject([{ params: { name: 'far_read_file' } }]);
+    const bench = await searchBench();
+    bench.ask(call(1, 'read_file'));
+    expect(bench.sent).toMatchObject([{ params: { name: 'far_read_file' } }]);
   });
 
   it('is not there for a client that wants them all', () => {
-    const desk = openDesk();
-    desk.tools = [{ name: 'call_tool', inputSchema: schema }];
-    desk.ask(call(1, 'call_tool', { arguments: { name: 'x' } }));
-    expect(desk.sent).toMatchObject([{ params: { name: 'far_call_tool' } }]);
+    const bench = openBench();
+    bench.tools = [{ name: 'call_tool', inputSchema: schema }];
+    bench.ask(call(1, 'call_tool', { arguments: { name: 'x' } }));
+    expect(bench.sent).toMatchObject([{ params: { name: 'far_call_tool' } }]);
   });
 });
 
@@ -349,40 +349,40 @@ describe('a question of a server', () => {
   const question = { id: 'far', method: 'sampling/createMessage', params: { n: 1 } };
 
   it('goes to the client on the call that it belongs to, under an id of our own', () => {
-    const desk = openDesk();
-    const heard = desk.ask(call(1));
-    desk.answer(question);
+    const bench = openBench();
+    const heard = bench.ask(call(1));
+    bench.answer(question);
     const [asked] = heard;
     expect(asked).toMatchObject({ method: 'sampling/createMessage', params: { n: 1 } });
     expect(asked?.['id']).not.toBe('far');
-    desk.ask({ id: asked?.['id'], result: { model: 'm' } });
-    expect(desk.sent.at(-1)).toEqual({ jsonrpc: '2.0', id: 'far', result: { model: 'm' } });
-    expect(desk.pushed).toEqual([]);
+    bench.ask({ id: asked?.['id'], result: { model: 'm' } });
+    expect(bench.sent.at(-1)).toEqual({ jsonrpc: '2.0', id: 'far', result: { model: 'm' } });
+    expect(bench.pushed).toEqual([]);
   });
 
   it('goes by itself when no call is under way', () => {
-    const desk = openDesk();
-    desk.ask(call(1));
-    desk.answer({ id: idOf(desk, 0), result: {} });
-    desk.answer(question);
-    expect(desk.pushed).toMatchObject([{ method: 'sampling/createMessage' }]);
+    const bench = openBench();
+    bench.ask(call(1));
+    bench.answer({ id: idOf(bench, 0), result: {} });
+    bench.answer(question);
+    expect(bench.pushed).toMatchObject([{ method: 'sampling/createMessage' }]);
   });
 
   it('that the client refuses is refused to the server, in its words', () => {
-    const desk = openDesk();
-    const heard = desk.ask(call(1));
-    desk.answer(question);
+    const bench = openBench();
+    const heard = bench.ask(call(1));
+    bench.answer(question);
     const error = { code: -1, message: 'user said no', data: { x: 1 } };
-    desk.ask({ id: heard[0]?.['id'], error });
-    expect(desk.sent.at(-1)).toEqual({ jsonrpc: '2.0', id: 'far', error });
+    bench.ask({ id: heard[0]?.['id'], error });
+    expect(bench.sent.at(-1)).toEqual({ jsonrpc: '2.0', id: 'far', error });
   });
 
   it('that nobody answers is answered after its time, and when the session ends', async () => {
-    const desk = openDesk();
-    desk.ask(call(1));
-    desk.answer(question);
-    await desk.clock.advance(61_000);
-    expect(desk.sent).toContainEqual(
+    const bench = openBench();
+    bench.ask(call(1));
+    bench.answer(question);
+    await bench.clock.advance(61_000);
+    expect(bench.sent).toContainEqual(
       expect.objectContaining({
         id: 'far',
         error: expect.objectContaining({
@@ -390,104 +390,104 @@ describe('a question of a server', () => {
         }) as unknown,
       }),
     );
-    desk.answer({ ...question, id: 'next' });
-    desk.session.end();
-    expect(desk.sent).toContainEqual(expect.objectContaining({ id: 'next' }));
+    bench.answer({ ...question, id: 'next' });
+    bench.session.end();
+    expect(bench.sent).toContainEqual(expect.objectContaining({ id: 'next' }));
   });
 
   it('that the server takes back is taken back from the client', () => {
-    const desk = openDesk();
-    const heard = desk.ask(call(1));
-    desk.answer(question);
-    desk.answer({
+    const bench = openBench();
+    const heard = bench.ask(call(1));
+    bench.answer(question);
+    bench.answer({
       method: 'notifications/cancelled',
       params: { requestId: 'far', reason: 'no need' },
     });
-    expect(desk.pushed).toMatchObject([
+    expect(bench.pushed).toMatchObject([
       {
         method: 'notifications/cancelled',
         params: { requestId: heard[0]?.['id'], reason: 'no need' },
       },
     ]);
-    desk.ask({ id: heard[0]?.['id'], result: {} });
-    expect(desk.sent.filter(({ id }) => id === 'far')).toEqual([]);
+    bench.ask({ id: heard[0]?.['id'], result: {} });
+    expect(bench.sent.filter(({ id }) => id === 'far')).toEqual([]);
   });
 
   it('hears the client’s progress on it, under the token that the server knows', () => {
-    const desk = openDesk();
-    const heard = desk.ask(call(1));
-    desk.answer({ ...question, params: { _meta: { progressToken: 'theirs' } } });
+    const bench = openBench();
+    const heard = bench.ask(call(1));
+    bench.answer({ ...question, params: { _meta: { progressToken: 'theirs' } } });
     const { _meta } = (heard[0] as Message)['params'] as { _meta: { progressToken: unknown } };
     expect(_meta.progressToken).not.toBe('theirs');
-    desk.ask({
+    bench.ask({
       method: 'notifications/progress',
       params: { progressToken: _meta.progressToken, progress: 5 },
     });
-    expect(desk.sent.at(-1)).toMatchObject({ params: { progressToken: 'theirs', progress: 5 } });
-    desk.ask({ method: 'notifications/progress', params: { progressToken: 99, progress: 6 } });
-    expect(desk.sent.at(-1)).toMatchObject({ params: { progress: 5 } });
+    expect(bench.sent.at(-1)).toMatchObject({ params: { progressToken: 'theirs', progress: 5 } });
+    bench.ask({ method: 'notifications/progress', params: { progressToken: 99, progress: 6 } });
+    expect(bench.sent.at(-1)).toMatchObject({ params: { progress: 5 } });
   });
 
   it('is one of 256 that may wait', () => {
-    const desk = openDesk();
-    desk.ask(call(1));
-    for (let id = 0; id < 257; id += 1) desk.answer({ ...question, id });
-    expect(desk.sent.filter((message) => 'error' in message)).toMatchObject([
+    const bench = openBench();
+    bench.ask(call(1));
+    for (let id = 0; id < 257; id += 1) bench.answer({ ...question, id });
+    expect(bench.sent.filter((message) => 'error' in message)).toMatchObject([
       { id: 256, error: { data: { code: 'STARLING_LIMIT_EXCEEDED' } } },
     ]);
   });
 
   it('is answered by nobody who was not asked', () => {
-    const desk = openDesk();
-    const heard = desk.ask(call(1));
-    desk.answer(question);
+    const bench = openBench();
+    const heard = bench.ask(call(1));
+    bench.answer(question);
     const { id } = heard[0] as { id: number };
-    for (const wrong of [id + 1, `${id} `, 'far']) desk.ask({ id: wrong, result: {} });
-    expect(desk.sent).toHaveLength(1);
-    desk.ask({ id, result: { once: 1 } });
-    desk.ask({ id, result: { twice: 2 } });
-    expect(desk.sent.slice(1)).toEqual([{ jsonrpc: '2.0', id: 'far', result: { once: 1 } }]);
+    for (const wrong of [id + 1, `${id} `, 'far']) bench.ask({ id: wrong, result: {} });
+    expect(bench.sent).toHaveLength(1);
+    bench.ask({ id, result: { once: 1 } });
+    bench.ask({ id, result: { twice: 2 } });
+    expect(bench.sent.slice(1)).toEqual([{ jsonrpc: '2.0', id: 'far', result: { once: 1 } }]);
   });
 });
 
 describe('the log of servers', () => {
   it('is filtered by the level of the client, which is told to servers too', async () => {
-    const desk = openDesk();
-    desk.ask(call(1));
-    desk.answer({ id: idOf(desk, 0), result: {} });
+    const bench = openBench();
+    bench.ask(call(1));
+    bench.answer({ id: idOf(bench, 0), result: {} });
     expect(
-      desk.ask({ id: 2, method: 'logging/setLevel', params: { level: 'error' } }),
+      bench.ask({ id: 2, method: 'logging/setLevel', params: { level: 'error' } }),
     ).toMatchObject([{ id: 2, result: {} }]);
-    expect(desk.sent.at(-1)).toMatchObject({
+    expect(bench.sent.at(-1)).toMatchObject({
       method: 'logging/setLevel',
       params: { level: 'error' },
     });
     for (const level of ['info', 'error', 'alert']) {
-      desk.answer({ method: 'notifications/message', params: { level } });
+      bench.answer({ method: 'notifications/message', params: { level } });
     }
-    expect(desk.pushed.map(({ params }) => params)).toEqual([
+    expect(bench.pushed.map(({ params }) => params)).toEqual([
       { level: 'error' },
       { level: 'alert' },
     ]);
   });
 
   it.each([undefined, 'loud', 7, {}])('has no level %j', (level) => {
-    const desk = openDesk();
-    const heard = desk.ask({ id: 2, method: 'logging/setLevel', params: { level } });
+    const bench = openBench();
+    const heard = bench.ask({ id: 2, method: 'logging/setLevel', params: { level } });
     expect(errorOf(heard)).toMatchObject({ code: -32602 });
   });
 });
 
 describe('a session whose requests are counted', () => {
   it('refuses what is too much, and goes on', () => {
-    const desk = deskOf();
-    desk.ask(start());
+    const bench = benchOf();
+    bench.ask(start());
     const refusal = new StarlingError('STARLING_LIMIT_EXCEEDED', 'too fast');
-    desk.admit = () => refusal;
-    expect(errorOf(desk.ask({ id: 1, method: 'ping' }))).toMatchObject({
+    bench.admit = () => refusal;
+    expect(errorOf(bench.ask({ id: 1, method: 'ping' }))).toMatchObject({
       data: { code: 'STARLING_LIMIT_EXCEEDED' },
     });
-    desk.admit = () => undefined;
-    expect(desk.ask({ id: 1, method: 'ping' })).toMatchObject([{ id: 1, result: {} }]);
+    bench.admit = () => undefined;
+    expect(bench.ask({ id: 1, method: 'ping' })).toMatchObject([{ id: 1, result: {} }]);
   });
 });

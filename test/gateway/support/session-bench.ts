@@ -28,7 +28,7 @@ import type { Session } from '../../../src/gateway/session/types.ts';
 
 export type Message = Record<string, unknown>;
 
-export interface Desk {
+export interface SessionBench {
   readonly session: Session;
   readonly callTasks: CallTasks;
   readonly clock: ReturnType<typeof manualClock>;
@@ -58,15 +58,15 @@ export interface Desk {
 }
 
 /** What differs from an operator whose client answers by itself. */
-export interface DeskInit {
+export interface SessionBenchInit {
   readonly principal?: Principal;
-  /** Those of a desk before, whose session is over; with the clock of that. */
+  /** Those of a bench before, whose session is over; with the clock of that. */
   readonly callTasks?: CallTasks;
-  readonly clock?: Desk['clock'];
+  readonly clock?: SessionBench['clock'];
   readonly sampling?: SamplingFace;
 }
 
-export function deskOf(init: DeskInit = {}): Desk {
+export function benchOf(init: SessionBenchInit = {}): SessionBench {
   const { clock = manualClock(), principal = { kind: 'operator' }, sampling } = init;
   const {
     callTasks = createCallTasks({
@@ -102,30 +102,30 @@ export function deskOf(init: DeskInit = {}): Desk {
     request: (method, params, options) => channel.request(method, params, options),
     notify: (method, params) => channel.notify(method, params),
     ended: new Promise(() => undefined),
-    close: () => void (desk.closed = true),
+    close: () => void (bench.closed = true),
   };
   const wanted = { resource: 'tool:x/y', ability: 'tool/call' };
   const routesOf = (name: string): readonly Route[] => {
     if (name === 'missing') throw new StarlingError('STARLING_TOOL_UNKNOWN', 'no such tool');
-    return desk.servers.map((server) => ({
+    return bench.servers.map((server) => ({
       target: { server },
       edits: { name: `far_${name}` },
       wanted,
-      ...(desk.servers.length > 1 ? { mayRepeat: true } : {}),
+      ...(bench.servers.length > 1 ? { mayRepeat: true } : {}),
     }));
   };
   const viewOf = (): View => {
-    const sources = [{ catalog: catalogOf('x', { tools: desk.tools }) }];
+    const sources = [{ catalog: catalogOf('x', { tools: bench.tools }) }];
     const [route = { target: { server: 'x' }, wanted }] = routesOf('x');
     return {
       lists: createLists(sources, { naming: 'plain' }),
       facts: jointFacts(sources, { serverInfo: { name: 'starling' }, instructions: 'do' }),
       catalogs: [],
       things: 0,
-      toolsMode: desk.toolsMode,
+      toolsMode: bench.toolsMode,
       tool: routesOf,
       prompt: () => route,
-      resource: () => desk.servers.map((server) => ({ target: { server }, wanted })),
+      resource: () => bench.servers.map((server) => ({ target: { server }, wanted })),
       server(method) {
         throw new StarlingError('STARLING_USAGE', `unknown method ${method}`, {
           data: { rpc: -32_601 },
@@ -137,7 +137,7 @@ export function deskOf(init: DeskInit = {}): Desk {
   const fake: Views = {
     events: views,
     view(principal) {
-      desk.viewedBy = principal;
+      bench.viewedBy = principal;
       return viewOf();
     },
     exists: () => true,
@@ -154,7 +154,7 @@ export function deskOf(init: DeskInit = {}): Desk {
       channels: {
         open(target, init) {
           ({ listener } = init);
-          return desk.open(serverLink, target.server);
+          return bench.open(serverLink, target.server);
         },
       },
       search: createSearchMode(),
@@ -162,23 +162,23 @@ export function deskOf(init: DeskInit = {}): Desk {
       clearance: {
         sees: () => true,
         clear({ wanted: { ability }, principal }) {
-          desk.clearedFor.push(principal);
-          if (ability === 'resource/subscribe' && !desk.allow) throw refused();
-          return desk.clear();
+          bench.clearedFor.push(principal);
+          if (ability === 'resource/subscribe' && !bench.allow) throw refused();
+          return bench.clear();
         },
         check() {
-          if (!desk.allow) throw refused();
+          if (!bench.allow) throw refused();
         },
-        refusalNow: () => (desk.allow ? undefined : refused()),
+        refusalNow: () => (bench.allow ? undefined : refused()),
       },
       push: (message) => void pushed.push(JSON.parse(message.toString())),
-      admit: () => desk.admit(),
+      admit: () => bench.admit(),
       clock,
       logger: silentLogger,
     },
-    { id: 'desk', spec: { kind: 'all' }, callsMax: 5, callTotalMs: 60_000, self: 'desk' },
+    { id: 'bench', spec: { kind: 'all' }, callsMax: 5, callTotalMs: 60_000, self: 'bench' },
   );
-  const desk: Desk = {
+  const bench: SessionBench = {
     session,
     callTasks,
     clock,
@@ -210,7 +210,7 @@ export function deskOf(init: DeskInit = {}): Desk {
       channel.receive(Buffer.from(JSON.stringify({ jsonrpc: '2.0', ...message }))),
     receiveFrom: (text) => channel.receive(Buffer.from(text)),
   };
-  return desk;
+  return bench;
 }
 
 export const start = (version: unknown = '2025-11-25'): object => ({
@@ -224,8 +224,8 @@ export const call = (id: string | number, name = 'tool', params: object = {}): o
   params: { name, ...params },
 });
 
-export function openDesk(): Desk {
-  const desk = deskOf();
-  desk.ask(start());
-  return desk;
+export function openBench(): SessionBench {
+  const bench = benchOf();
+  bench.ask(start());
+  return bench;
 }
