@@ -7,11 +7,23 @@
 import type { Did } from '../../core/index.ts';
 import type { LaneAccess } from '../access/board-access.ts';
 import { PLACES_MAX } from '../lanes/lane-format.ts';
-import type { OwnedPlace, RawWrite, Write } from '../lanes/lane-format.ts';
-import { clockOf, fillLane, laneHead, laneName, placeOf, rawIn, writesOf } from '../lanes/lane.ts';
+import type { OwnedPlace, RawWrite } from '../lanes/lane-format.ts';
+import {
+  clockOf,
+  fillLane,
+  holds,
+  laneHead,
+  laneName,
+  placeOf,
+  rawIn,
+  writesOf,
+} from '../lanes/lane.ts';
 import type { Lane, LaneId } from '../lanes/lane.ts';
+import { beatenWrites } from './beaten-writes.ts';
 import { planRenewal } from './lane-renewal.ts';
 import type { RenewalInit } from './lane-renewal.ts';
+import { endOf, isGoneAt } from './winner.ts';
+import type { Winner } from './winner.ts';
 
 /** What whoever adopts decides by. */
 export interface AdoptionInit extends Omit<RenewalInit, 'isContested'> {
@@ -29,13 +41,17 @@ export function makeAdopting(init: AdoptionInit): Lane | undefined {
   if (making === undefined || adopted.length === 0 || adopted.length > PLACES_MAX / 8) {
     return undefined;
   }
+  const others = lanes.filter(({ did }) => did !== id.did && !init.owners.has(did));
+  const renewed = lanes.filter(({ did }) => did === id.did || init.owners.has(did));
+  const beaten = beatenWrites(renewed, init);
   const writes: { readonly key: string; readonly raw: RawWrite }[] = [];
-  for (const lane of lanes) {
+  for (const lane of renewed) {
     const isOwn = lane.did === id.did;
-    if (!isOwn && !init.owners.has(lane.did)) continue;
     for (const { write, clock } of writesOf(lane)) {
       const winner = init.winners.get(write.key);
-      if (winner?.lane !== lane || winner.clock !== clock || isOver(write, init)) continue;
+      const last = beaten.get(write.key) ?? winner;
+      if (last?.lane !== lane || last.clock !== clock) continue;
+      if (last === winner && isOver(winner, others, init)) continue;
       const raw = rawIn(lane, write.key);
       if (raw !== undefined)
         writes.push({ key: write.key, raw: isOwn ? raw : carried(raw, lane.did) });
@@ -49,16 +65,19 @@ export function makeAdopting(init: AdoptionInit): Lane | undefined {
   }));
   const adopts = [...making.head.adopts, ...places];
   // What is adopted need not have been seen: a newcomer never does.
-  const others = lanes.filter(({ did }) => did !== id.did && !init.owners.has(did));
   const after = others.map(placeOf);
   const head = { ...making.head, base: writes.length + 1, after, adopts };
   return fillLane(id, init.signed(id, head), writes);
 }
 
-/** Deletions and ends that are long over are forgotten. */
-function isOver({ value, ms, until }: Write, { now, forgetBefore }: AdoptionInit): boolean {
-  const isGone = value === undefined || (until > 0 && until <= now);
-  return isGone && Math.max(ms, until) < forgetBefore;
+/** Deletions and ends that are long over are forgotten, where nobody else holds what they were of. */
+function isOver(
+  winner: Winner,
+  others: readonly Lane[],
+  { now, forgetBefore }: AdoptionInit,
+): boolean {
+  if (!isGoneAt(winner, now) || endOf(winner) >= forgetBefore) return false;
+  return !others.some((lane) => holds(lane, winner.key));
 }
 
 /** A write as somebody else's lane holds it. */

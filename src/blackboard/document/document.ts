@@ -23,7 +23,6 @@ import { LaneMerge } from './lane-merge.ts';
 import type { Merged } from './lane-merge.ts';
 import { allPieces, piecesAfter } from './lane-pieces.ts';
 import { LaneSet } from './lane-set.ts';
-import { areWorn } from './lane-renewal.ts';
 import { clockOf, createLane, laneName, writesOf } from '../lanes/lane.ts';
 import type { Lane } from '../lanes/lane.ts';
 import { LIMITS } from '../limits.ts';
@@ -234,7 +233,7 @@ class LaneDocument implements BoardDocument {
     const writers = new Set([...this.#lanes.all()].map(({ did }) => did));
     return [...writers].filter((did) => {
       const lanes = this.#lanes.of(did);
-      return lastIn(lanes) < limits.writtenBefore && areWorn(lanes, limits.dead);
+      return lastIn(lanes) < limits.writtenBefore && this.#own.isWorthAdopting(lanes, limits.dead);
     });
   }
 

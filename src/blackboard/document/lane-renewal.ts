@@ -9,23 +9,14 @@ import type { OwnedPlace, Place, RawWrite, Write } from '../lanes/lane-format.ts
 import { clockOf, fillLane, laneHead, laneName, placeOf, rawIn, writesOf } from '../lanes/lane.ts';
 import type { Lane, LaneId } from '../lanes/lane.ts';
 import type { LanePart, Making, Source } from '../lanes/update.ts';
-import { deadIn, isHeldByOthers } from './winner.ts';
-import type { Winner } from './winner.ts';
+import { beatenWrites } from './beaten-writes.ts';
+import type { BeatenInit } from './beaten-writes.ts';
+import { deadIn, endOf, isGoneAt, isHeldByOthers } from './winner.ts';
 
 /** What the owner of lanes decides by. */
-export interface RenewalInit {
+export interface RenewalInit extends BeatenInit {
   /** The lane that is made. */
   readonly id: LaneId;
-  /** All lanes of the board. */
-  readonly lanes: Iterable<Lane>;
-  /** The newest write of each key. */
-  readonly winners: ReadonlyMap<string, Winner>;
-  /** Deletions and ends before this are forgotten, ms since the epoch. */
-  readonly forgetBefore: number;
-  /** Now, less what clocks may differ, ms since the epoch. */
-  readonly now: number;
-  /** Own deletions and ends that are kept, at the most. */
-  readonly tombstones: number;
   /** Others hold other things of these lanes: all of what they hold is replaced. */
   readonly isContested: boolean;
 }
@@ -40,11 +31,14 @@ const CLOCK_MAX = 2 ** 48;
  */
 const DEAD_SHARE = 0.6;
 
-/** Whether the lanes of one writer should become one; fewer than `deadMin` dead items are not worth the work. */
-export function areWorn(lanes: readonly Lane[], deadMin: number): boolean {
+/**
+ * Whether the lanes of one writer should become one; fewer than `deadMin` dead items are not worth the work. `beaten`: how many of
+ * their items others' have beaten and that are kept all the same, which are not dead: the one lane would have as many.
+ */
+export function areWorn(lanes: readonly Lane[], deadMin: number, beaten = 0): boolean {
   if (lanes.length > LANES_MAX) return true;
-  let dead = 0;
-  let live = 0;
+  let dead = -beaten;
+  let live = beaten;
   for (const lane of lanes) {
     dead += deadIn(lane);
     live += lane.winning;
@@ -58,12 +52,14 @@ export function planRenewal(init: RenewalInit): LanePart {
   const all = [...init.lanes];
   const own = all.filter(({ did }) => did === id.did).toSorted(compareLanes);
   const forgotten = forgettable(init, all);
+  const beaten = beatenWrites(own, init);
   let kept = 0;
   const sources = own.map((lane): Source => {
     const leftOut: number[] = [];
     for (const { write, clock } of writesOf(lane)) {
-      const winner = init.winners.get(write.key);
-      const isKept = winner?.lane === lane && winner.clock === clock && !forgotten.has(write.key);
+      const { key } = write;
+      const last = beaten.get(key) ?? (forgotten.has(key) ? undefined : init.winners.get(key));
+      const isKept = last?.lane === lane && last.clock === clock;
       if (isKept) kept += 1;
       else leftOut.push(clock);
     }
@@ -141,13 +137,11 @@ function sourceIn(lanes: ReadonlyMap<string, Lane>, did: Did, place: Place): Lan
 
 /** Keys of own deletions and ends that nobody can bring back by what is known here. */
 function forgettable(init: RenewalInit, lanes: readonly Lane[]): ReadonlySet<string> {
-  const { id, winners, now, forgetBefore, tombstones } = init;
+  const { id, winners, now, forgetBefore } = init;
   const gone = [...winners.values()]
-    .filter(({ lane, value, until }) => {
-      return lane.did === id.did && (value === undefined || (until > 0 && until <= now));
-    })
+    .filter((winner) => winner.lane.did === id.did && isGoneAt(winner, now))
     .toSorted((a, b) => endOf(a) - endOf(b));
-  const tooMany = gone.length - tombstones;
+  const tooMany = gone.length - init.limits.tombstones;
   return new Set(
     gone
       .filter((winner, at) => at < tooMany || endOf(winner) < forgetBefore)
@@ -168,10 +162,6 @@ function lastOfRuns(places: readonly Place[], client: number): readonly Place[] 
     if (place.client !== client && isLater) last.set(place.client, place);
   }
   return [...last.values()];
-}
-
-function endOf({ ms, until }: Winner): number {
-  return Math.max(ms, until);
 }
 
 function compareLanes(a: Lane, b: Lane): number {

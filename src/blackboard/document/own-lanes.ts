@@ -10,9 +10,11 @@ import { createDrafter } from '../lanes/draft.ts';
 import { ENTRIES, rawWrite } from '../lanes/lane-format.ts';
 import type { Head, RawWrite } from '../lanes/lane-format.ts';
 import { makeAdopting } from './adoption.ts';
+import { beatenWrites } from './beaten-writes.ts';
+import type { BeatenInit } from './beaten-writes.ts';
 import { areWorn, makeLane, planRenewal } from './lane-renewal.ts';
 import type { LaneSet } from './lane-set.ts';
-import { fillLane, laneName, wholeOf } from '../lanes/lane.ts';
+import { fillLane, laneName, structsOf, wholeOf } from '../lanes/lane.ts';
 import type { Lane, LaneId } from '../lanes/lane.ts';
 import { AHEAD_MS, nextStamp } from '../lanes/stamp.ts';
 import type { Stamp } from '../lanes/stamp.ts';
@@ -27,6 +29,9 @@ const CLIENTS = 2 ** 32;
 const TOMBSTONE_MS = 30 * 24 * 3_600_000;
 /** How often all own entries are told anew because somebody holds other ones. */
 const CONTEST_PACE_MS = 600_000;
+/** What is kept of beaten writes is counted again after this, or once own lanes are longer by this share: it takes a look at all of them. */
+const COUNT_PACE_MS = 3_600_000;
+const COUNT_SHARE = 1 / 16;
 
 /** The lanes of this node on one board. */
 export class OwnLanes {
@@ -42,6 +47,8 @@ export class OwnLanes {
   /** Somebody holds another thing for what this node wrote. */
   #isContested = false;
   #contestedAt = Number.NEGATIVE_INFINITY;
+  /** Own lanes were counted and not worn: they are looked at again at this length, or at this time, ms since the epoch. */
+  #countAgain: { readonly structs: number; readonly at: number } | undefined;
 
   constructor(init: DocumentInit, lanes: LaneSet, winners: WinnerIndex) {
     this.#init = init;
@@ -85,23 +92,18 @@ export class OwnLanes {
 
   /** All lanes as one, if that is worth the work. */
   draftRenewal(): Draft | undefined {
-    const { limits, self } = this.#init;
+    const { self } = this.#init;
     const isContested = this.#isContested;
     // What was cut off stays as it is: nobody may make another of it.
     const isCut = (lane: LaneId): boolean => this.#isCut(lane);
     const worn = this.#lanes.of(self).filter((lane) => !isCut(lane));
-    if (!isContested && !areWorn(worn, limits.dead)) return undefined;
+    if (!isContested && !this.#areWorn(worn)) return undefined;
     // What others hold of a contested lane is not what to make another from.
     if (isContested) this.begin();
     const { did, client, gen } = this.#id();
-    const now = this.#init.now() - AHEAD_MS;
     const plan = planRenewal({
+      ...this.#known(),
       id: { did, client, gen: this.#lane === undefined ? gen : gen + 1 },
-      lanes: [...this.#lanes.all()].filter((lane) => lane.did !== self || !isCut(lane)),
-      winners: this.#winners.byKey,
-      now,
-      forgetBefore: now - TOMBSTONE_MS,
-      tombstones: limits.tombstones,
       isContested,
     });
     const { making: made } = plan;
@@ -114,21 +116,24 @@ export class OwnLanes {
 
   /** Own lanes with what still counts of the lanes of `owners` as one; see `adoption.ts`. */
   draftAdoption(owners: ReadonlySet<Did>): Draft | undefined {
-    const { limits, self } = this.#init;
+    const { self } = this.#init;
     const { did, client, gen } = this.#id();
-    const now = this.#init.now() - AHEAD_MS;
     const lane = makeAdopting({
+      ...this.#known(),
       id: { did, client, gen: this.#lane === undefined ? gen : gen + 1 },
-      lanes: [...this.#lanes.all()].filter((one) => one.did !== self || !this.#isCut(one)),
-      winners: this.#winners.byKey,
-      now,
-      forgetBefore: now - TOMBSTONE_MS,
-      tombstones: limits.tombstones,
       owners: new Set([...owners].filter((one) => one !== self)),
       signed: (id, head) => this.#signed(id, head),
     });
     if (lane === undefined) return undefined;
     return this.#drafted({ did, client, gen: lane.gen, update: wholeOf(lane) });
+  }
+
+  /** Whether it pays to adopt the lanes of another writer: over `dead` items of them, and more than of the others, would be left out. */
+  isWorthAdopting(lanes: readonly Lane[], dead: number): boolean {
+    const known = this.#known();
+    const renewed = [...known.lanes].filter((lane) => lane.did === this.#init.self);
+    const beaten = [...beatenWrites([...renewed, ...lanes], known).values()];
+    return areWorn(lanes, dead, beaten.filter(({ lane }) => lanes.includes(lane)).length);
   }
 
   /** What this node may write has changed: where its lane is cut off, or was dropped, changes go to another one. */
@@ -176,6 +181,37 @@ export class OwnLanes {
     if (now - this.#contestedAt < CONTEST_PACE_MS) return;
     this.#contestedAt = now;
     this.#isContested = true;
+  }
+
+  /** Whether own lanes should become one; what is kept of beaten writes is counted only where that may decide it. */
+  #areWorn(lanes: readonly Lane[]): boolean {
+    const { limits, access } = this.#init;
+    if (!areWorn(lanes, limits.dead)) return false;
+    // Whatever is kept of them, there may be too many.
+    if (access === undefined || areWorn(lanes, limits.dead, Number.POSITIVE_INFINITY)) return true;
+    let structs = 0;
+    for (const lane of lanes) structs += structsOf(lane).length;
+    const now = this.#init.now();
+    const again = this.#countAgain;
+    if (again !== undefined && structs < again.structs && now < again.at) return false;
+    const isWorn = areWorn(lanes, limits.dead, beatenWrites(lanes, this.#known()).size);
+    const next = { structs: structs * (1 + COUNT_SHARE), at: now + COUNT_PACE_MS };
+    this.#countAgain = isWorn ? undefined : next;
+    return isWorn;
+  }
+
+  /** What of the board decides what is kept; what was cut off of own lanes stays as it is. */
+  #known(): BeatenInit {
+    const { access, limits, self } = this.#init;
+    const now = this.#init.now() - AHEAD_MS;
+    return {
+      lanes: [...this.#lanes.all()].filter((lane) => lane.did !== self || !this.#isCut(lane)),
+      winners: this.#winners.byKey,
+      now,
+      forgetBefore: now - TOMBSTONE_MS,
+      limits,
+      isClosed: access !== undefined,
+    };
   }
 
   #signed(lane: LaneId, head: Head): Head {

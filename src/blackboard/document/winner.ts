@@ -109,6 +109,16 @@ export function deadIn(lane: Lane): number {
   return Math.max(0, structsOf(lane).length - 1 - lane.winning);
 }
 
+/** Whether a write is a deletion, or has ended by `now`, ms since the epoch. */
+export function isGoneAt({ value, until }: Write, now: number): boolean {
+  return value === undefined || (until > 0 && until <= now);
+}
+
+/** When a write was made, or ends where that is later, ms since the epoch. */
+export function endOf({ ms, until }: Write): number {
+  return Math.max(ms, until);
+}
+
 function textOf(value: Json | undefined): string {
   return JSON.stringify(value) ?? '';
 }

@@ -461,6 +461,100 @@ it.each(['before', 'after'])(
   },
 );
 
+const DAY_MS = 24 * 3_600_000;
+
+/** Writes to a lane until it is worn: what was replaced stands between what was not, so that Yjs does not take it together. */
+function wear({ document }: Replica, rounds = 20): number {
+  let renewals = 0;
+  for (let n = 0; n < rounds; n += 1) {
+    document.set({ key: `b/${document.size}`, value: n });
+    document.set({ key: 'b/1', value: n });
+    if (document.renew()) renewals += 1;
+  }
+  return renewals;
+}
+
+/** Ann's entry is replaced or deleted by cyd, and that by what dan writes, of which ann hears nothing. */
+function beatenByDan(world: World, what: string): void {
+  const [ann, cyd, dan] = [world.at(0), world.at(2), world.at(3)];
+  ann.document.set({ key: 'a/1', value: 'month-old' });
+  world.settle();
+  if (what === 'write') cyd.document.set({ key: 'a/1', value: 'acknowledged' });
+  else cyd.document.delete('a/1');
+  world.sync(cyd, dan);
+  dan.document.set({ key: 'a/1', value: 'beats it' });
+  world.sync(cyd, dan);
+}
+
+it.each(['write', 'deletion'])(
+  'a %s that was acknowledged is there where its lane was begun anew and what another wrote over it is cut off later',
+  (what) => {
+    const world = new World();
+    const [ann, cyd, dan] = [world.at(0), world.at(2), world.at(3)];
+    beatenByDan(world, what);
+    expect(wear(cyd)).toBeGreaterThan(0);
+    world.sync(cyd, dan);
+    world.revoke(dan.self, false);
+    world.settle();
+    const readers = world.replicas.filter(({ self }) => ann.access.mayRead(self));
+    const left = what === 'write' ? 'acknowledged' : undefined;
+    expect(readers.map(({ document }) => document.get('a/1')?.value)).toEqual(
+      readers.map(() => left),
+    );
+    expect(new Set(readers.map(({ document }) => document.digest())).size).toBe(1);
+  },
+);
+
+it.each(['write', 'deletion'])(
+  'a %s that was acknowledged is there where its lane was adopted and what another wrote over it is cut off later',
+  (what) => {
+    const world = new World();
+    const [ann, cyd, dan] = [world.at(0), world.at(2), world.at(3)];
+    beatenByDan(world, what);
+    world.sync(ann, dan);
+    world.adopt(cyd.self);
+    expect(world.at(1).document.seenOf(cyd.self)).not.toEqual([]);
+    // It revokes before it has heard of dan again, from a disk that lost all.
+    world.open(ann, []);
+    world.revoke(dan.self, false);
+    world.sync(ann, world.at(1));
+    const left = what === 'write' ? { 'a/1': 'acknowledged' } : {};
+    for (const { document } of [ann, world.at(1)]) expect(contentOf(document)).toEqual(left);
+  },
+);
+
+it('a lane of which others have beaten most is not begun anew again and again', () => {
+  const world = new World();
+  const [cyd, dan] = [world.at(2), world.at(3)];
+  const keys = Array.from({ length: 9 }, (_, n) => `a/${n}`);
+  for (const key of keys) cyd.document.set({ key, value: 'beaten' });
+  world.sync(cyd, dan);
+  for (const key of keys) dan.document.set({ key, value: 'beats it' });
+  world.sync(cyd, dan);
+  // As often as there are more replaced ones than a share of all that is kept, and not at each write.
+  expect([0, 1, 2]).toContain(wear(cyd));
+});
+
+it('what others deleted as long ago as deletions are forgotten is kept in no lane, and neither is the deletion', () => {
+  const world = new World();
+  const [cyd, dan] = [world.at(2), world.at(3)];
+  cyd.document.set({ key: 'a/1', value: 'beaten' });
+  world.sync(cyd, dan);
+  dan.document.delete('a/1');
+  world.sync(cyd, dan);
+  for (const one of [cyd, dan]) expect(wear(one)).toBeGreaterThan(0);
+  world.sync(cyd, dan);
+  expect(cyd.document.tombstone('a/1')).toBeDefined();
+  world.now += 31 * DAY_MS;
+  expect(wear(cyd, 99)).toBeGreaterThan(0);
+  world.sync(cyd, dan);
+  expect(wear(dan, 199)).toBeGreaterThan(0);
+  world.settle();
+  expect(world.replicas.map(({ document }) => document.tombstone('a/1'))).toEqual(
+    world.replicas.map(() => undefined),
+  );
+});
+
 it('a cut that names a lane and the next one of the same writer lets each count up to its own place', () => {
   const bob = BOB.did;
   const both = new Map([
