@@ -305,7 +305,7 @@ describe('any damage before the last checkpoint', () => {
           }
         }
       }),
-      { numRuns: upTo(80, 600) },
+      { numRuns: upTo(40, 600) },
     );
   });
 
@@ -320,7 +320,7 @@ describe('any damage before the last checkpoint', () => {
         await putLines(folder, name, lines);
         expect((await verify(folder)).ok).toBe(false);
       }),
-      { numRuns: upTo(60, 400) },
+      { numRuns: upTo(30, 400) },
     );
   });
 });

@@ -151,7 +151,7 @@ describe('replicas of a board', () => {
           expect([contentOf(copy), copy.digest()]).toEqual([contents[0], document.digest()]);
         }
       }),
-      { seed: 4, numRuns: upTo(120, 2000) },
+      { seed: 4, numRuns: upTo(60, 2000) },
     );
   });
 
@@ -178,7 +178,7 @@ describe('replicas of a board', () => {
         const content = Object.fromEntries(live.map(([name, { value }]) => [name, value]));
         for (const { document } of world.replicas) expect(contentOf(document)).toEqual(content);
       }),
-      { seed: 5, numRuns: upTo(60, 600) },
+      { seed: 5, numRuns: upTo(40, 600) },
     );
   });
 

@@ -20,7 +20,7 @@ import type { TestNode, Wire } from './support/gateways.ts';
 import { upTo } from '../long/extent.ts';
 
 /** Runs for each way in, of a seed of its own, so that a failure comes again. */
-const RUNS = upTo(8, 120);
+const RUNS = upTo(6, 120);
 /** What may stay of all runs in the heap, that of the test runner and of fast-check included. */
 const GROWTH_BYTES_MAX = 48 * 1024 * 1024;
 

@@ -49,7 +49,7 @@ describe('an agent on three nodes', () => {
       replicas: '6',
       parts: NAMES.map((node) => ({ node, state: 'ready', replicas: 2 })),
     });
-    const sent = Array.from({ length: upTo(24, 60) }, (_, at) => `message ${at}`);
+    const sent = Array.from({ length: upTo(15, 60) }, (_, at) => `message ${at}`);
     for (const message of sent) {
       expect(await alice?.send('coder', message)).toMatchObject({ status: 'delivered' });
       for (const name of NAMES) await answerAll(name);
@@ -57,7 +57,7 @@ describe('an agent on three nodes', () => {
     const heard = NAMES.map((name) => given(one(name).programs).map(({ message }) => message));
     expect(heard.flat().toSorted()).toEqual(sent.toSorted());
     // Who is asked is chosen among all.
-    expect(Math.min(...heard.map((all) => all.length))).toBeGreaterThan(upTo(2, 5));
+    expect(Math.min(...heard.map((all) => all.length))).toBeGreaterThan(upTo(1, 5));
   });
 
   it('gives the messages of one conversation to one part, and those that are full, stopped or away none', async () => {

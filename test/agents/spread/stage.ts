@@ -206,14 +206,13 @@ async function stageWith(
         .map((node) => node.name),
     async stop() {
       await passes(STEP_MS);
-      for (const { runs, spreads } of nodes.values()) {
-        const stopping = spreads.stop();
-        await passes(5000);
-        await stopping;
-        const ending = runs.stop();
-        await passes(3000);
-        await ending;
-      }
+      // All at once: one after the other, the last ones would live through the stops of all before them.
+      const stopping = [...nodes.values()].map(({ spreads }) => spreads.stop());
+      await passes(5000);
+      await Promise.all(stopping);
+      const ending = [...nodes.values()].map(({ runs }) => runs.stop());
+      await passes(3000);
+      await Promise.all(ending);
       await Promise.all(ended);
       await world.stop();
       await mesh.stop();

@@ -176,7 +176,7 @@ it('replicas end equal and as last written, whatever is written, adopted and beg
         expect(one.digest()).toBe(at(0).digest());
       }
     }),
-    { seed: 13, numRuns: upTo(60, 2000) },
+    { seed: 13, numRuns: upTo(30, 2000) },
   );
 });
 

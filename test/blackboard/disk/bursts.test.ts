@@ -57,9 +57,9 @@ function refusing(table: JournalTable, each: number): JournalTable {
 }
 
 it.each([
-  [0, upTo(300, BURSTS)],
-  [3, upTo(120, BURSTS)],
-  [7, upTo(120, BURSTS)],
+  [0, upTo(150, BURSTS)],
+  [3, upTo(60, BURSTS)],
+  [7, upTo(60, BURSTS)],
 ])(
   'bursts are on the disk before anybody reads of them, where it refuses each %i. write (0: none), %i times',
   { timeout: 480_000 },
@@ -120,7 +120,7 @@ it.each([
       look();
     }
     await Promise.allSettled(underWay);
-    for (let kill = 0; kill < upTo(30, 600); kill += 1) {
+    for (let kill = 0; kill < upTo(20, 600); kill += 1) {
       const moment = moments[chance.below(moments.length)];
       if (moment === undefined) throw new Error('no moment');
       const again = await openBoard(table.at(moment.durable), { clock });

@@ -181,7 +181,7 @@ describe('a document that peers write to', () => {
         document.diff(bytes);
         expect(document.digest()).toBe(digest);
       }),
-      { seed: 2, numRuns: upTo(500, 5000) },
+      { seed: 2, numRuns: upTo(250, 5000) },
     );
   });
 
@@ -214,7 +214,7 @@ describe('a document that peers write to', () => {
         expect(contentOf(copy)).toEqual(contentOf(document));
         expect(copy.digest()).toBe(document.digest());
       }),
-      { seed: 3, numRuns: upTo(250, 3000) },
+      { seed: 3, numRuns: upTo(120, 3000) },
     );
   });
 

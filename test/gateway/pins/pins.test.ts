@@ -13,6 +13,7 @@ import type { Pins, PinsInit, Reviewable } from '../../../src/gateway/pins/pins.
 import type { Quarantined } from '../../../src/gateway/pins/quarantine.ts';
 import { createTestClock } from '../../core/test-clock.ts';
 import { memoryTable } from '../../grants/memory-table.ts';
+import { upTo } from '../../long/extent.ts';
 
 const PEER = '12D3KooWpeer' as PeerId;
 const OTHER = '12D3KooWother' as PeerId;
@@ -509,7 +510,7 @@ describe('pins', () => {
         const again = await restart();
         expect(again.review('', 'files', last).quarantined).toEqual(before.quarantined);
       }),
-      { seed: 5, numRuns: 150 },
+      { seed: 5, numRuns: upTo(60, 150) },
     );
   });
 });
