@@ -67,7 +67,7 @@ describe('a mesh of three processes, joined by tickets', () => {
     await expect(http.callTool(read)).rejects.toThrow(
       /starling grant create bob --tool 'files\/read_text_file'/,
     );
-    const refused = await bob.run(['call', read.name, '--arg', `path=${path}`]);
+    const refused = await attempt(bob, 'call', read.name, '--arg', `path=${path}`);
     expect(refused.code).toBe(1);
     expect(refused.stderr).toContain("starling grant create bob --tool 'files/read_text_file'");
 

@@ -3,7 +3,7 @@ import { readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { resolve } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { askHidden } from '../../../src/cli/terminal/questions/ask-hidden.ts';
 import { newPassphrase, passphraseOf } from '../../../src/cli/terminal/questions/passphrase.ts';
 import { nodesFolder, notedIn } from '../../../src/config/index.ts';
@@ -30,13 +30,22 @@ async function folder(): Promise<{ root: string; state: string; config: string }
   return { root, state, config };
 }
 
-/** Runs a command as a process, with this on its standard input. */
-async function piped(
-  input: string,
+/** Runs a command in this process, with these in its environment. */
+async function runWith(
+  env: Readonly<Record<string, string>>,
   args: readonly string[],
-  env: Record<string, string> = {},
 ): Promise<Ran> {
-  const started = start(args, env);
+  for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value);
+  try {
+    return await run(...args);
+  } finally {
+    vi.unstubAllEnvs();
+  }
+}
+
+/** Runs a command as a process, with this on its standard input. */
+async function piped(input: string, args: readonly string[]): Promise<Ran> {
+  const started = start(args);
   started.child.stdin?.end(input);
   return started.ended();
 }
@@ -134,21 +143,23 @@ describe('starling identity', () => {
       JSON.parse((await run('identity', 'show', '--json', '--state', state)).stdout);
     expect(await show()).toMatchObject({ did, encrypted: false, path: join(state, 'key') });
     const encrypt = ['identity', 'encrypt', '--json', '--state', state];
-    const first = await piped('', encrypt, { STARLING_PASSPHRASE_FILE: one });
+    const first = await runWith({ STARLING_PASSPHRASE_FILE: one }, encrypt);
     expect(JSON.parse(first.stdout)).toMatchObject({ encrypted: true, changed: false });
     expect(await show()).toMatchObject({ did, encrypted: true });
-    const second = await piped('', [...encrypt, '--new-passphrase-file', two], {
-      STARLING_PASSPHRASE: 'first passphrase',
-    });
+    const second = await runWith({ STARLING_PASSPHRASE: 'first passphrase' }, [
+      ...encrypt,
+      '--new-passphrase-file',
+      two,
+    ]);
     expect(JSON.parse(second.stdout)).toMatchObject({ encrypted: true, changed: true });
     const decrypt = ['identity', 'decrypt', '--state', state];
-    const old = await piped('', decrypt, { STARLING_PASSPHRASE_FILE: one });
+    const old = await runWith({ STARLING_PASSPHRASE_FILE: one }, decrypt);
     expect(old.stderr).toContain('[STARLING_PASSPHRASE_WRONG]');
-    expect(await piped('', decrypt)).toMatchObject({
+    expect(await run(...decrypt)).toMatchObject({
       code: 1,
       stderr: expect.stringContaining('[STARLING_PASSPHRASE_MISSING]') as string,
     });
-    expect((await piped('', decrypt, { STARLING_PASSPHRASE_FILE: two })).code).toBe(0);
+    expect((await runWith({ STARLING_PASSPHRASE_FILE: two }, decrypt)).code).toBe(0);
     expect((await loadIdentity(join(state, 'key'))).did).toBe(did);
     expect(JSON.stringify([first, second, old])).not.toMatch(/(first|second) passphrase/);
   });

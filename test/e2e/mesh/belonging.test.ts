@@ -11,7 +11,7 @@ import type {
 } from '../../../src/builtin/index.ts';
 import type { GrantListResult, LeaveResult } from '../../../src/builtin/results.ts';
 import { hasTerminals, startOnTerminal } from '../../cli/terminal/on-terminal.ts';
-import { upTo } from '../../long/extent.ts';
+import { isLong, upTo } from '../../long/extent.ts';
 import { longIt } from '../../long/long-it.ts';
 import type { OnTerminal } from '../../cli/terminal/on-terminal.ts';
 import {
@@ -69,7 +69,8 @@ it('a node that founded a mesh of its own by mistake goes over to another, keeps
   expect(asked.output).toContain('STARLING_MESH_MISMATCH');
   expect(asked.output).toContain('--yes');
 
-  if (await hasTerminals()) {
+  // `cli/said` has such a question answered with no on a terminal.
+  if (isLong && (await hasTerminals())) {
     const up = ['up', '--config', join(before.stateDir, '../starling.json')];
     const terminal = onTerminal([...up, '--state', before.stateDir, ...joining]);
     await terminal.shows(/Leave it, [^]* for\s+'alice-mesh'/);
@@ -125,9 +126,7 @@ it('a node that founded a mesh of its own by mistake goes over to another, keeps
   expect(lost.code).toBe(1);
   expect(lost.output).toMatch(/STARLING_MESH_MISMATCH.*'bob-mesh'.*is in another.*'alice-mesh'/);
   // While no node runs it can be left as well, and a member of another mesh is told how.
-  expect((await world.cli(['leave', '--yes', '--state', anew.stateDir])).stdout).toMatch(
-    /nobody was told/,
-  );
+  expect(await ok(anew, 'leave', '--yes')).toMatch(/nobody was told/);
 });
 
 // Who knocks, is admitted and goes over: `cli/said` sees that on terminals, with the end of a membership, and `mesh` has each step.

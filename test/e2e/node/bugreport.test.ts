@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
-import { SERVERS, useWorld } from '../support.ts';
+import { SERVERS, attempt, useWorld } from '../support.ts';
 
 const world = useWorld('file');
 /** Marks that stand in every secret of this test, and nowhere else. */
@@ -50,8 +50,8 @@ it('holds versions, health, configuration, status, peers and log, and no secret'
     },
   });
   await node.run(['secret', 'set', 'VAULT'], { stdin: hunter(8) });
-  const key = await node.run(['key', 'create', 'ci', '--json']);
-  const invite = await node.run(['invite', '--json']);
+  const key = await attempt(node, 'key', 'create', 'ci', '--json');
+  const invite = await attempt(node, 'invite', '--json');
   const folder = await mkdtemp(join(tmpdir(), 'starling-report-'));
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
   const out = join(folder, 'report.md');
@@ -73,7 +73,7 @@ it('holds versions, health, configuration, status, peers and log, and no secret'
   expect((await stat(out)).mode & 0o777).toBe(0o600);
   // A file that is there stays as it is.
   await writeFile(out, 'mine');
-  const again = await node.run(['bugreport', '--out', out]);
+  const again = await attempt(node, 'bugreport', '--out', out);
   expect(again.code).toBe(2);
   expect(again.stderr).toContain('--out <file>');
   expect(await readFile(out, 'utf8')).toBe('mine');
