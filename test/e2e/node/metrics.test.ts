@@ -11,7 +11,7 @@ import { promisify } from 'node:util';
 import { beforeAll, expect, it } from 'vitest';
 import type { NodeProcess } from '../../../sim/process.ts';
 import { upTo } from '../../long/extent.ts';
-import { SERVERS, eventually, useWorld } from '../support.ts';
+import { SERVERS, builtin, eventually, useWorld } from '../support.ts';
 
 const RULES = resolve(import.meta.dirname, '../../../config/prometheus/alerts.yaml');
 const DASHBOARD = resolve(import.meta.dirname, '../../../config/grafana/starling.json');
@@ -36,8 +36,8 @@ beforeAll(async () => {
 });
 
 async function newKey(node: NodeProcess, name: string, scope: string): Promise<string> {
-  const made = await node.run(['key', 'create', name, '--scope', scope, '--json']);
-  return (JSON.parse(made.stdout) as { readonly key: string }).key;
+  return (await builtin<{ readonly key: string }>(node, 'key_create', { name, scopes: [scope] }))
+    .key;
 }
 
 function urlOf(node: NodeProcess | undefined, path: string): string {
