@@ -119,7 +119,7 @@ it('a client that carries a token reads its own writes, nothing older than it ha
       }
       served += world.served;
     }),
-    { seed: 7, numRuns: upTo(60, 1000) },
+    { seed: 7, numRuns: upTo(30, 1000) },
   );
   expect(served).toBeGreaterThan(20);
 });

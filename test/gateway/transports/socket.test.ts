@@ -160,7 +160,7 @@ describe('the socket', () => {
         client.end();
         await client.closed;
       }),
-      { seed: 4, numRuns: upTo(25, 200) },
+      { seed: 4, numRuns: upTo(15, 200) },
     );
     await until(() => node.gateway.sessions().socket === 0);
   });

@@ -355,7 +355,7 @@ describe('a request that is not as MCP wants it', () => {
       fc.asyncProperty(broken, async (body) => {
         expect([200, 202, 400]).toContain((await http(node, { headers, body })).status);
       }),
-      { seed: 3, numRuns: upTo(40, 300) },
+      { seed: 3, numRuns: upTo(20, 300) },
     );
     expect((await http(node, { headers, body: call(1, 'starling__status') })).status).toBe(200);
   });

@@ -205,7 +205,7 @@ describe('hostile lines', () => {
         client.socket.end();
         await client.rest();
       }),
-      { seed: 4, numRuns: upTo(25, 200) },
+      { seed: 4, numRuns: upTo(15, 200) },
     );
     bystander.send(ping('mine'));
     expect(await bystander.next()).toMatchObject({ id: 'mine' });
