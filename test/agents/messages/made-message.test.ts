@@ -43,12 +43,14 @@ describe('a message', () => {
       one: unknown,
       other: unknown,
     ) => boolean;
+    /** How often one is of another class than the one before: V8 itself may give up a class once or twice, as it learns of values. */
+    const changes = (all: readonly unknown[]): number =>
+      all.filter((one, at) => at > 0 && !areAlike(one, all[at - 1])).length;
     for (const init of [{}, { metadata: { session: 's' } }]) {
-      // The first ones may still be of a class that V8 gives up once it has seen other kinds of values in its fields.
-      const all = Array.from({ length: 40 }, () => made(PEER, init)).slice(20);
-      const last = all.at(-1);
-      expect(all.filter((one) => !areAlike(one, last))).toEqual([]);
-      expect(all.filter((one) => !areAlike(one.metadata, last?.metadata))).toEqual([]);
+      expect(changes(Array.from({ length: 40 }, () => made(PEER, init)))).toBeLessThan(5);
     }
+    // What a caller says besides, which few do, may be kept as a table by V8, of which each is a class.
+    const plain = Array.from({ length: 40 }, () => made(PEER).metadata);
+    expect(changes(plain)).toBeLessThan(5);
   });
 });

@@ -353,9 +353,9 @@ describe('a call', () => {
       await clearance.clear(wantedCall(`{"arguments":{"path":"${round}"}}`));
     }
     expect(wanted).toHaveLength(rounds);
-    // The first ones may still be of a class that V8 gives up once it has seen other kinds of values in its fields.
-    const [last, ...others] = wanted.slice(20).toReversed();
-    expect(others.filter((one) => !areAlike(one, last))).toEqual([]);
+    // V8 itself may give up a class once or twice, as it learns of values.
+    const changes = wanted.filter((one, at) => at > 0 && !areAlike(one, wanted[at - 1]));
+    expect(changes.length).toBeLessThan(5);
   });
 
   it('with arguments that can be read in two ways is refused, recorded, and asked about never', async () => {
