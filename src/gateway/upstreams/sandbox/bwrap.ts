@@ -24,6 +24,10 @@ export interface SandboxPlan {
  * virtual machines. Disks and memory are devices, too, and root reads every file through them.
  */
 const DEVICES = ['/dev/shm', '/dev/dri', '/dev/kfd', '/dev/snd', '/dev/kvm'];
+/** Where any user keeps files that another one finds there: in memory. */
+const SHARED_MEMORY = '/dev/shm';
+/** What bwrap lays anew: what the machine has there is not in the sandbox, but for the devices that are let through. */
+const LAID = ['/dev', '/proc'];
 const NUMBERED_DEVICES = /^(nvidia.*|video\d+|media\d+|ttyUSB\d+|ttyACM\d+)$/;
 
 /** What programs are made of. */
@@ -122,7 +126,7 @@ function protectedOf(plan: SandboxPlan): readonly Step[] {
     .flatMap((path) =>
       foldersAbove(path).map((folder, index, all) => ({ folder, in: all[index - 1] ?? '/' })),
     )
-    .filter((one) => isWritable(plan, one.folder) && plan.canChange(one.in));
+    .filter((one) => isWritable(plan, one.folder) && plan.canChange(one.in) && !isLaid(one.folder));
   // A folder above may be gone by the time of the mount: what was hidden below it tells.
   return [
     ...[...new Set(above.map(({ folder }) => folder))].map((path): Step => [
@@ -151,14 +155,25 @@ function hiddenOf(plan: SandboxPlan): readonly Step[] {
   ];
 }
 
+/**
+ * True for what bwrap has laid before: were it bound from the machine once more, devices would be none there any more
+ * (`nodev`), and no program could open `/dev/null`. The shared memory is a mount already, which can't be renamed.
+ */
+function isLaid(path: string): boolean {
+  if (path === SHARED_MEMORY) return true;
+  return !isInside(path, SHARED_MEMORY) && LAID.some((laid) => isInside(path, laid));
+}
+
 /** True for a path that the plan would show if nothing were hidden. */
 export function isShown({ only }: Pick<SandboxPlan, 'only'>, path: string): boolean {
-  if (only === undefined) return true;
+  if (isLaid(path)) return false;
+  if (only === undefined || isInside(path, SHARED_MEMORY)) return true;
   return [...only.read, ...only.write, ...SYSTEM_PATHS].some((shown) => isInside(path, shown));
 }
 
 function isWritable({ only }: SandboxPlan, path: string): boolean {
-  return only === undefined || only.write.some((shown) => path !== shown && isInside(path, shown));
+  if (only === undefined || isInside(path, SHARED_MEMORY)) return true;
+  return only.write.some((shown) => path !== shown && isInside(path, shown));
 }
 
 /** Outer folders first, because a mount covers what was mounted below it before. */
