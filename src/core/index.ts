@@ -38,7 +38,7 @@ export { leftMs, restMs } from './time/time-left.ts';
 export { localTime } from './time/local-time.ts';
 export { createRecentLines } from './recent-lines.ts';
 export type { RecentLine, RecentLines } from './recent-lines.ts';
-export { withLastWords, withoutLastWords } from './words/last-words.ts';
+export { lastWordsOf, withLastWords, withoutLastWords } from './words/last-words.ts';
 export { createSecretRemover } from './words/without-secrets.ts';
 export { createLogger, parseLogSpec, silentLogger } from './logger.ts';
 export type { LogFields, LogLevel, Logger } from './logger.ts';

@@ -9,6 +9,7 @@ import type { StdioServer } from '../../../config/index.ts';
 import {
   StarlingError,
   createLineDecoder,
+  lastWordsOf,
   messageOf,
   settledWithin,
   withLastWords,
@@ -333,7 +334,7 @@ class StdioConnection implements UpstreamConnection {
         : code === null
           ? 'is ending'
           : `exited with code ${code}`;
-    const last = this.#closing ? undefined : this.#stderr.at(-1);
+    const last = this.#closing ? undefined : lastWordsOf(this.#stderr);
     return new StarlingError(
       'STARLING_UPSTREAM_UNAVAILABLE',
       withLastWords(`server '${this.#init.name}' ${how}`, last),
