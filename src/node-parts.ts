@@ -69,7 +69,7 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
   const blackboard = createNodeBlackboard(base, state, {
     network,
     audit,
-    nameOf: (did) => membership.peers().find((peer) => peer.did === did)?.alias,
+    nameOf: (did) => membership.find(did)?.alias,
     members: () => membership.peers().filter(({ state: now }) => now === 'alive'),
   });
   const membership = createNodeMembership(base, state, {

@@ -65,7 +65,7 @@ const FORM_WORDS = [
 export interface FindingComponents extends AskingComponents {
   readonly audit: Pick<Audit, 'query'>;
   readonly grants: Pick<GrantBook, 'issued' | 'state'>;
-  readonly membership: Pick<Membership, 'peers'>;
+  readonly membership: Pick<Membership, 'find' | 'peers'>;
   readonly keys: Pick<ApiKeys, 'list'>;
 }
 
@@ -253,6 +253,6 @@ function lineOf(components: FindingComponents, entry: AuditEntry): JsonObject {
 }
 
 function nameOf({ membership }: FindingComponents, who: string): string {
-  const peer = membership.peers().find(({ did }) => did === who);
+  const peer = membership.find(who);
   return peer === undefined ? who : `peer:${peer.alias}`;
 }

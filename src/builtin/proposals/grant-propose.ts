@@ -56,7 +56,7 @@ type Proposed = z.infer<typeof proposed>;
 /** What proposing works with. */
 export interface GrantProposeComponents extends AskingComponents {
   readonly models: Pick<Models, 'ask' | 'list' | 'providers'>;
-  readonly membership: Pick<Membership, 'peers' | 'resolve'>;
+  readonly membership: Pick<Membership, 'find' | 'peers' | 'resolve'>;
   readonly offers: OfferView;
   readonly budgets: BudgetsHere;
 }
@@ -120,8 +120,9 @@ function checked(
   model: string,
 ): Omit<GrantProposeResult, 'model'> {
   const { budgets, clock, membership } = components;
-  const named = membership.peers().find(({ alias }) => alias === said.peer);
-  if (named === undefined) throw unusable(model, `is for '${said.peer}', and no peer is called so`);
+  const named = membership.find(said.peer);
+  if (named?.alias !== said.peer)
+    throw unusable(model, `is for '${said.peer}', and no peer is called so`);
   requireKnown(components, said, model);
   const endsAtMs = until === undefined ? undefined : Date.parse(until);
   const lifetimeMs = endsAtMs === undefined ? undefined : endsAtMs - clock.now();

@@ -40,7 +40,7 @@ export interface CheckpointExchangeComponents {
     Network,
     'self' | 'connected' | 'isConnected' | 'onFrame' | 'report' | 'sendFrame'
   >;
-  readonly membership: Pick<Membership, 'events' | 'peer' | 'peers'>;
+  readonly membership: Pick<Membership, 'events' | 'find' | 'peer' | 'peers'>;
   readonly audit: Pick<Audit, 'checkpoint' | 'compareWith' | 'events' | 'isOn' | 'note'>;
   /** Keeps what was seen of others and of this node. */
   readonly checkpoints: CheckpointStore;

@@ -5,7 +5,7 @@ import type { Membership } from '../types.ts';
 
 /** What is known of rewritten logs, and where warnings of them are raised. */
 export interface RewriteWarningsComponents {
-  readonly membership: Pick<Membership, 'peers'>;
+  readonly membership: Pick<Membership, 'find'>;
   readonly audit: Pick<Audit, 'note'>;
   readonly checkpoints: Pick<CheckpointStore, 'nodes' | 'rewrites'>;
   /** This node. */
@@ -69,7 +69,7 @@ function describe(
     after === undefined
       ? `it no longer has the entry ${before.seq} that it signed at ${at}`
       : `it signed two different entries ${before.seq}, at ${at} and ${new Date(after.at).toISOString()}`;
-  const alias = membership.peers().find((peer) => peer.did === did)?.alias;
+  const alias = membership.find(did)?.alias;
   const who = did === self ? 'this node' : (alias ?? did);
   return `${who} has rewritten its audit log, at or before entry ${before.seq}: ${proof}`;
 }

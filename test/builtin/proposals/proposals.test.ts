@@ -93,6 +93,7 @@ beforeEach(async () => {
     peer: () => undefined,
     nameOf: () => undefined,
     peers: () => PEERS,
+    find: (word: string) => PEERS.find(({ alias, did }) => alias === word || did === word),
     resolve: (name: string) => {
       const found = PEERS.find(({ alias }) => alias === name);
       if (found === undefined) throw new StarlingError('STARLING_PEER_UNKNOWN', `no peer ${name}`);

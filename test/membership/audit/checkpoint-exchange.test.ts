@@ -80,6 +80,7 @@ async function boot(hub: Hub, member: Member): Promise<void> {
       events: member.events,
       peers: () => [...member.peers.values()],
       peer: (peerId) => member.peers.get(peerId),
+      find: (did) => [...member.peers.values()].find((peer) => peer.did === did),
     },
     audit: member.audit,
     checkpoints: member.book,
