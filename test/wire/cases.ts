@@ -46,7 +46,10 @@ import { MCP_CASES } from './mcp-cases.ts';
 import { MODEL_CASES } from './model-cases.ts';
 import { BOARD_CASES } from './board-cases.ts';
 import { BUDGET_CASES } from './budget-cases.ts';
-import { TOLD_CASES } from './told-cases.ts';
+import { AGENT_PROOF_CASES } from './agent-proof-cases.ts';
+import { BOARD_STREAM_CASES } from './board-stream-cases.ts';
+import { EVENT_CASES } from './event-cases.ts';
+import { KEY_NAME_CASES } from './key-name-cases.ts';
 import { QUORUM_CASES } from './quorum-cases.ts';
 import { RECORD_CASES } from './record-cases.ts';
 import {
@@ -515,7 +518,10 @@ export const CASES: readonly WireCase[] = [
   ...MODEL_CASES,
   ...LINK_CASES,
   ...BUDGET_CASES,
-  ...TOLD_CASES,
+  ...BOARD_STREAM_CASES,
+  ...EVENT_CASES,
+  ...AGENT_PROOF_CASES,
+  ...KEY_NAME_CASES,
 ];
 
 /** Bytes for fixtures that no code writes twice the same; for `print.ts`. */
