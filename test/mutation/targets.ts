@@ -49,6 +49,7 @@ export const TARGETS: readonly Target[] = [
       'test/grants/chain/caveats.test.ts',
       'test/grants/attacks.test.ts',
       'test/grants/attacks-on-calls.test.ts',
+      'test/grants/chain/capability.test.ts',
     ],
     'src/grants/chain/capability.ts',
   ),

@@ -110,6 +110,53 @@ describe('room', () => {
   });
 });
 
+describe('an approval that outlives its caller', () => {
+  const alice: Principal = { kind: 'client', name: 'alice', scopes: [] };
+  const call = { principal: alice, resource: 'tool:files/write', ability: 'tool/call' };
+  const HASH = 'a hash of the arguments';
+  const SINCE = 1000;
+  const lasting: Approval = {
+    ...approval('aaaa1', 'approved'),
+    ...call,
+    argsHash: HASH,
+    lasting: true,
+    answeredAt: SINCE,
+  } as Approval;
+  /** Whether it is found for the same call, of what is known of it. */
+  function isFound(known: Partial<Approval>, asked: Partial<ApprovalRequest> = {}): boolean {
+    const entries = new Entries(INIT);
+    const entry = entries.add({ ...lasting, ...known } as Approval);
+    const request = { kind: 'call', ...call, ...asked } as ApprovalRequest;
+    return entries.lastingFor(request, HASH, SINCE) === entry;
+  }
+
+  it('is found for the same call of the same caller alone', () => {
+    expect(isFound({})).toBe(true);
+    expect(isFound({ lasting: undefined } as never)).toBe(false);
+    expect(isFound({ argsHash: 'another' })).toBe(false);
+    expect(isFound({}, { resource: 'tool:files/read' })).toBe(false);
+    expect(isFound({}, { ability: 'resource/read' })).toBe(false);
+    expect(isFound({}, { principal: { ...alice, name: 'bob' } })).toBe(false);
+    // Each part of what it is must fit, whatever its state.
+    expect(isFound({ state: 'pending', argsHash: 'another' })).toBe(false);
+  });
+
+  it('is found while it waits, and once it is approved as long as that counts and nobody has used it', () => {
+    expect(isFound({ state: 'pending', answeredAt: undefined } as never)).toBe(true);
+    expect(isFound({ answeredAt: SINCE + 1 })).toBe(true);
+    expect(isFound({ answeredAt: SINCE - 1 })).toBe(false);
+    expect(isFound({ answeredAt: undefined } as never)).toBe(false);
+    expect(isFound({ usedAt: SINCE })).toBe(false);
+    for (const state of ['denied', 'expired'] as const) expect(isFound({ state })).toBe(false);
+  });
+
+  it('comes back from the disk used only where it was', () => {
+    const entries = new Entries(INIT);
+    expect(entries.add(lasting).used).toBe(false);
+    expect(entries.add({ ...lasting, usedAt: SINCE }).used).toBe(true);
+  });
+});
+
 describe('what is over', () => {
   it('is kept up to its bound, the newest of it, and what waits is kept', () => {
     const entries = new Entries({ ...INIT, keptMax: 2 });
