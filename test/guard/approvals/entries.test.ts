@@ -121,11 +121,11 @@ describe('an approval that outlives its caller', () => {
     argsHash: HASH,
     lasting: true,
     answeredAt: SINCE,
-  } as Approval;
+  };
   /** Whether it is found for the same call, of what is known of it. */
   function isFound(known: Partial<Approval>, asked: Partial<ApprovalRequest> = {}): boolean {
     const entries = new Entries(INIT);
-    const entry = entries.add({ ...lasting, ...known } as Approval);
+    const entry = entries.add({ ...lasting, ...known });
     const request = { kind: 'call', ...call, ...asked } as ApprovalRequest;
     return entries.lastingFor(request, HASH, SINCE) === entry;
   }
