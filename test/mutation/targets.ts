@@ -72,6 +72,7 @@ export const TARGETS: readonly Target[] = [
       'test/guard/decision/guard.test.ts',
       'test/guard/decision/clients.test.ts',
       'test/guard/decision/client-scopes.test.ts',
+      'test/guard/decision/agents.test.ts',
     ],
     'src/guard/decision/guard.ts',
     'src/guard/decision/client-scopes.ts',
