@@ -4,7 +4,9 @@
  * A `Map` of V8 moves into a new table whenever deleted entries have filled it, and the old table keeps
  * what it held and points to the new one. Once one table is in the old generation, the chain that
  * follows it survives until the next full collection, with every entry that was there at a move: each
- * call's objects are copied twice, and then wait. Here the tables hold keys and numbers only.
+ * call's objects are copied twice, and then wait. Here the tables hold keys and numbers only, and keys
+ * should be numbers or texts: an object as a key would be kept as the entries of a `Map` are, and so
+ * would those of a `Set`.
  */
 
 /** The part of `Map` that such entries need, with its order. */

@@ -2,17 +2,26 @@
  * Messages that an agent deals with now. Whoever answers asks by whose word it does what it does: that is counted as messages
  * come and go, so that no answer walks through all that are in hand with it.
  */
+import { createChurnMap } from '../../core/index.ts';
 import type { AgentMessage } from '../types.ts';
 
 /** What is in hand, for whoever only looks. */
 export type Hand = Pick<InHand, 'changes' | 'marked' | 'messages' | 'senders' | 'size'>;
 
+interface Held {
+  readonly message: AgentMessage;
+  readonly sender: string;
+  /** It says of itself what led to it, or what it may be made of. */
+  readonly isMarked: boolean;
+}
+
 /** The messages that one agent deals with. */
 export class InHand {
-  readonly #messages = new Map<AgentMessage, string>();
+  readonly #held = createChurnMap<number, Held>();
+  #begun = 0;
   /** How many each sender has there. */
   readonly #counts = new Map<string, number>();
-  readonly #marked = new Set<AgentMessage>();
+  #marked = 0;
   #changes = 0;
 
   /** Another number says that there are other senders, or other marked messages, than before. */
@@ -21,12 +30,12 @@ export class InHand {
   }
 
   get size(): number {
-    return this.#messages.size;
+    return this.#held.size;
   }
 
   /** All, in the order in which they were begun. */
-  messages(): Iterable<AgentMessage> {
-    return this.#messages.keys();
+  *messages(): Iterable<AgentMessage> {
+    for (const { message } of this.#held.values()) yield message;
   }
 
   /** Each of those who sent them once. */
@@ -35,27 +44,33 @@ export class InHand {
   }
 
   /** Those that say of themselves what led to them, or what they may be made of. */
-  marked(): Iterable<AgentMessage> {
-    return this.#marked;
+  *marked(): Iterable<AgentMessage> {
+    if (this.#marked === 0) return;
+    for (const { isMarked, message } of this.#held.values()) if (isMarked) yield message;
   }
 
-  add(message: AgentMessage, sender: string): void {
+  /** Gives the number by which {@link InHand.delete} knows it. */
+  add(message: AgentMessage, sender: string): number {
     const count = this.#counts.get(sender) ?? 0;
     this.#counts.set(sender, count + 1);
-    this.#messages.set(message, sender);
     const { hops, taint } = message.metadata;
     const isMarked = hops !== undefined || taint !== undefined;
-    if (isMarked) this.#marked.add(message);
+    if (isMarked) this.#marked += 1;
     if (isMarked || count === 0) this.#changes += 1;
+    this.#begun += 1;
+    this.#held.set(this.#begun, { message, sender, isMarked });
+    return this.#begun;
   }
 
-  delete(message: AgentMessage): void {
-    const sender = this.#messages.get(message);
-    if (sender === undefined) return;
-    this.#messages.delete(message);
+  delete(number: number): void {
+    const held = this.#held.get(number);
+    if (held === undefined) return;
+    this.#held.delete(number);
+    const { isMarked, sender } = held;
     const left = (this.#counts.get(sender) ?? 1) - 1;
     if (left === 0) this.#counts.delete(sender);
     else this.#counts.set(sender, left);
-    if (this.#marked.delete(message) || left === 0) this.#changes += 1;
+    if (isMarked) this.#marked -= 1;
+    if (isMarked || left === 0) this.#changes += 1;
   }
 }

@@ -108,8 +108,8 @@ class RunMailbox implements Mailbox {
   readonly #wakers = new Set<() => void>();
   /** What is being dealt with, in the order in which it came. */
   readonly #order: InWork[] = [];
-  /** What is being dealt with and was never in the inbox. */
-  readonly #taken = new Set<Promise<void>>();
+  /** How many are being dealt with that were never in the inbox. */
+  #taken = 0;
   readonly #running: Promise<void>;
   #cursor: string | undefined;
   #seen: string | undefined;
@@ -129,7 +129,7 @@ class RunMailbox implements Mailbox {
   }
 
   get taken(): number {
-    return this.#taken.size;
+    return this.#taken;
   }
 
   get isHere(): boolean {
@@ -138,18 +138,14 @@ class RunMailbox implements Mailbox {
 
   take(query: AgentMessage, sender: string, done: () => void): boolean {
     if (this.#scope.closed || this.#places() <= 0) return false;
-    const work = this.#pass(query, sender, () => {
+    const over = (): void => {
       done();
-      this.#taken.delete(work);
+      this.#taken -= 1;
       this.look();
-    });
-    this.#taken.add(work);
+    };
+    this.#taken += 1;
+    this.#dealWith(query, sender).then(over, over);
     return true;
-  }
-
-  async #pass(query: AgentMessage, sender: string, done: () => void): Promise<void> {
-    await this.#dealWith(query, sender);
-    done();
   }
 
   look(): void {
@@ -189,7 +185,8 @@ class RunMailbox implements Mailbox {
       }
     }
     await this.#tell();
-    await Promise.all([...this.#order.map(({ work }) => work), ...this.#taken]);
+    await Promise.all(this.#order.map(({ work }) => work));
+    while (this.#taken > 0) await this.#wake(Infinity);
   }
 
   /** Says what has been dealt with, and reads on. */
@@ -252,7 +249,7 @@ class RunMailbox implements Mailbox {
   async #dealWith(message: AgentMessage, sender: string): Promise<boolean> {
     const isQuery = message.type === 'query';
     const timeoutMs = message.timeoutMs ?? this.#init.timeoutMs;
-    this.#hand.add(message, sender);
+    const number = this.#hand.add(message, sender);
     try {
       const response = await this.#deliver(message, {
         sender,
@@ -266,7 +263,7 @@ class RunMailbox implements Mailbox {
       if (!isInterrupted || isQuery) await this.#failed(message, error);
       return !isInterrupted;
     } finally {
-      this.#hand.delete(message);
+      this.#hand.delete(number);
     }
   }
 
@@ -278,9 +275,13 @@ class RunMailbox implements Mailbox {
     for (let left = tries; ;) {
       const replica = this.#freest() ?? (await this.#free(deadline));
       const leftMs = Math.max(1, deadline - this.#components.clock.now());
-      const again = left < tries ? { redelivered: true } : {};
+      const given = asArguments(message);
       try {
-        return await replica.deliver(asArguments(message, again), leftMs, sender);
+        return await replica.deliver(
+          left < tries ? { ...given, redelivered: true } : given,
+          leftMs,
+          sender,
+        );
       } catch (error) {
         if (isLate(error) && message.type !== 'query') await replica.renew('hung');
         if (!isEnd(error) || this.#scope.closed) throw error;
@@ -336,7 +337,10 @@ class RunMailbox implements Mailbox {
   }
 
   #change(waitMs: number): Promise<void> {
-    if (this.#scope.closed) return Promise.resolve();
+    return this.#scope.closed ? Promise.resolve() : this.#wake(waitMs);
+  }
+
+  #wake(waitMs: number): Promise<void> {
     return new Promise((resolve) => {
       const done = (): void => {
         this.#wakers.delete(done);
@@ -364,6 +368,6 @@ function isLate(error: unknown): boolean {
 }
 
 /** What the tool `message` gets: all that is not JSON is absent in a message, so nothing has to be written and read for that. */
-function asArguments({ id, ...rest }: AgentMessage, more: JsonObject): JsonObject {
-  return { messageId: id, ...rest, ...more };
+function asArguments({ id, ...rest }: AgentMessage): JsonObject {
+  return { messageId: id, ...rest };
 }

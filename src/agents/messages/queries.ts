@@ -52,6 +52,8 @@ export interface Queries {
 }
 
 interface Waiting {
+  /** Another for each. */
+  readonly number: number;
   readonly query: Query;
   /** Absent where a function hears it. */
   answer?: Promise<Answer>;
@@ -69,7 +71,10 @@ export function createQueries(clock: Clock): Queries {
 
 class NodeQueries implements Queries {
   readonly #clock: Clock;
-  readonly #waiting = createChurnMap<AgentMessage, Waiting>();
+  /** By their numbers, the oldest first. */
+  readonly #waiting = createChurnMap<number, Waiting>();
+  readonly #byMessage = new WeakMap<AgentMessage, Waiting>();
+  #begun = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -106,7 +111,7 @@ class NodeQueries implements Queries {
   }
 
   answered(agent: LocalAgent, query: AgentMessage, answer: Answer): boolean {
-    const one = this.#waiting.get(query);
+    const one = this.#byMessage.get(query);
     if (one?.query.agent !== agent) return false;
     one.settle(answer);
     return true;
@@ -157,8 +162,11 @@ class NodeQueries implements Queries {
   #wait(query: Query, settled: (answer: Answer | StarlingError) => void): Waiting {
     const { agent, message, sender, timeoutMs, signal } = query;
     const startedAt = this.#clock.now();
+    this.#begun += 1;
+    const number = this.#begun;
     const forget = (): boolean => {
-      if (!this.#waiting.delete(message)) return false;
+      if (!this.#waiting.delete(number)) return false;
+      this.#byMessage.delete(message);
       cancel?.();
       signal?.removeEventListener('abort', late);
       agent.asked -= 1;
@@ -177,13 +185,14 @@ class NodeQueries implements Queries {
     const cancel = timeoutMs === undefined ? undefined : this.#clock.schedule(timeoutMs, late);
     signal?.addEventListener('abort', late, { once: true });
     agent.asked += 1;
-    const one: Waiting = { query, settle, late, forget };
-    this.#waiting.set(message, one);
+    const one: Waiting = { number, query, settle, late, forget };
+    this.#waiting.set(number, one);
+    this.#byMessage.set(message, one);
     return one;
   }
 
   #settle(message: AgentMessage, error: StarlingError): void {
-    this.#waiting.get(message)?.settle(error);
+    this.#byMessage.get(message)?.settle(error);
   }
 }
 

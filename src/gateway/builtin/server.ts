@@ -3,6 +3,7 @@ import {
   BUILTIN_SERVER,
   StarlingError,
   VERSION,
+  createChurnMap,
   isObject,
   messageOf,
   systemClock,
@@ -81,8 +82,10 @@ class NodeServer implements BuiltinServer {
   readonly #tasks: BuiltinTasks | undefined;
   readonly #catalog: ServerCatalog;
   readonly #clock: Clock;
-  readonly #running = new Set<RunningCall>();
-  readonly #waiting = new Set<Pick<RunningCall, 'abort'>>();
+  /** By numbers of their own. */
+  readonly #running = createChurnMap<number, Abortable>();
+  readonly #waiting = createChurnMap<number, Abortable>();
+  #begun = 0;
 
   constructor({
     tools,
@@ -165,7 +168,7 @@ class NodeServer implements BuiltinServer {
   }
 
   stop(): void {
-    for (const running of [...this.#running, ...this.#waiting]) running.abort();
+    for (const running of [...this.#running.values(), ...this.#waiting.values()]) running.abort();
     for (const tool of this.#tools.values()) tool.stop?.();
   }
 
@@ -189,8 +192,9 @@ class NodeServer implements BuiltinServer {
     const begun = tool?.begin === undefined ? undefined : this.#begin(tool, call, open);
     if (begun !== undefined) return begun;
     const running = new RunningCall(call, open);
-    under.add(running);
-    const over = this.#run(call, running, open).finally(() => under.delete(running));
+    const number = this.#number();
+    under.set(number, running);
+    const over = this.#run(call, running, open).finally(() => under.delete(number));
     unawaited(over, this.#logger, 'a call of the built-in server was not answered', { method });
     return { cancel: () => running.abort() };
   }
@@ -201,12 +205,12 @@ class NodeServer implements BuiltinServer {
     const { id, params } = call.request;
     const startedAt = this.#clock.now();
     let giveUp: (() => void) | undefined;
-    const over = (): boolean => this.#waiting.delete(place);
+    const number = this.#number();
+    const over = (): boolean => this.#waiting.delete(number);
     const cancel = (): void => {
       if (over()) giveUp?.();
     };
-    const place = { abort: cancel };
-    this.#waiting.add(place);
+    this.#waiting.set(number, { abort: cancel });
     try {
       giveUp = tool.begin?.(argumentsOf(params['arguments']), call.principal, (outcome) => {
         if (!over()) return;
@@ -225,6 +229,11 @@ class NodeServer implements BuiltinServer {
     if (giveUp !== undefined) return { cancel };
     over();
     return undefined;
+  }
+
+  #number(): number {
+    this.#begun += 1;
+    return this.#begun;
   }
 
   /** Runs a call and answers it, unless it is cancelled meanwhile. Never rejects. */
@@ -322,6 +331,9 @@ class NodeServer implements BuiltinServer {
     throw unknown('STARLING_USAGE', 'resource', uri);
   }
 }
+
+/** What a stop ends. */
+type Abortable = Pick<RunningCall, 'abort'>;
 
 const SUBSCRIBING: readonly string[] = ['resources/subscribe', 'resources/unsubscribe'];
 const TASK_METHODS: readonly string[] = ['tasks/get', 'tasks/update', 'tasks/cancel'];

@@ -46,7 +46,12 @@ interface PeerSession {
   /** There once it is open. */
   channel: ServerChannel | undefined;
   calls: number;
-  cancelIdle: () => void;
+  /** Which of all uses the last one was. */
+  used: number;
+  /** When its last call ended, ms since the epoch. */
+  idleSince: number;
+  /** There while somebody looks whether it is still in use: one look in a minute, not a timer for each call. */
+  cancelLook: (() => void) | undefined;
 }
 
 /** What a session is for: structured content alone, or answers as clients get them. */
@@ -75,8 +80,9 @@ export function createPeerTools(components: PeerToolsComponents): PeerTools {
 
 class NodePeerTools implements PeerTools {
   readonly #components: PeerToolsComponents;
-  /** By peer and caller; the one that was used longest ago first. */
+  /** By peer and caller. */
   readonly #sessions = new Map<string, PeerSession>();
+  #uses = 0;
 
   constructor(components: PeerToolsComponents) {
     this.#components = components;
@@ -138,9 +144,8 @@ class NodePeerTools implements PeerTools {
   #use(wanted: Wanted, peer: PeerView, principal: PeerToolCall['principal']): PeerSession {
     const key = `${wanted} ${peer.peerId} ${chainTextOf(principal)}`;
     const session = this.#sessions.get(key) ?? this.#open(wanted, { key, peer, principal });
-    this.#sessions.delete(key);
-    this.#sessions.set(key, session);
-    session.cancelIdle();
+    this.#uses += 1;
+    session.used = this.#uses;
     session.calls += 1;
     return session;
   }
@@ -148,7 +153,20 @@ class NodePeerTools implements PeerTools {
   #leave(session: PeerSession): void {
     session.calls -= 1;
     if (session.calls > 0 || this.#sessions.get(session.key) !== session) return;
-    session.cancelIdle = this.#components.clock.schedule(IDLE_MS, () => this.#close(session));
+    session.idleSince = this.#components.clock.now();
+    if (session.cancelLook === undefined) this.#lookAfter(IDLE_MS, session);
+  }
+
+  /** Closes the session once nobody has used it for a while; while it has calls, the last of them begins the wait. */
+  #lookAfter(waitMs: number, session: PeerSession): void {
+    const { clock } = this.#components;
+    session.cancelLook = clock.schedule(waitMs, () => {
+      session.cancelLook = undefined;
+      if (session.calls > 0) return;
+      const leftMs = session.idleSince + IDLE_MS - clock.now();
+      if (leftMs <= 0) this.#close(session);
+      else this.#lookAfter(Math.min(leftMs, IDLE_MS), session);
+    });
   }
 
   #open(
@@ -173,11 +191,14 @@ class NodePeerTools implements PeerTools {
       opening: Promise.resolve(opened),
       channel: undefined,
       calls: 0,
-      cancelIdle: () => undefined,
+      used: 0,
+      idleSince: 0,
+      cancelLook: undefined,
     };
+    this.#sessions.set(key, session);
     const forget = (): void => {
       if (this.#sessions.get(key) === session) this.#sessions.delete(key);
-      session.cancelIdle();
+      session.cancelLook?.();
     };
     session.opening
       .then((channel) => {
@@ -190,7 +211,9 @@ class NodePeerTools implements PeerTools {
 
   #makeRoom(): void {
     if (this.#sessions.size < SESSIONS_MAX) return;
-    const idle = [...this.#sessions.values()].find(({ calls }) => calls === 0);
+    const [idle] = [...this.#sessions.values()]
+      .filter(({ calls }) => calls === 0)
+      .toSorted((one, other) => one.used - other.used);
     if (idle !== undefined) return this.#close(idle);
     throw new StarlingError(
       'STARLING_LIMIT_EXCEEDED',
@@ -201,7 +224,7 @@ class NodePeerTools implements PeerTools {
 
   #close(session: PeerSession): void {
     if (this.#sessions.get(session.key) === session) this.#sessions.delete(session.key);
-    session.cancelIdle();
+    session.cancelLook?.();
     session.opening.then(
       (channel) => channel.close(),
       () => undefined,

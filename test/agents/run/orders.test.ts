@@ -26,8 +26,7 @@ function ordersOf(owner: string, ownRights = false): { orders: Orders; inHand: I
 
 it('what it is reminded of counts with the messages of now, and not with the next one', () => {
   const { orders, inHand } = ordersOf('operator');
-  const first = messageOf();
-  inHand.add(first, ALICE);
+  const first = inHand.add(messageOf(), ALICE);
   expect(orders.principal()).not.toHaveProperty('taint');
   orders.heard('external');
   orders.heard('trusted');
@@ -53,15 +52,10 @@ it('by whose word it acts, and what it may be made of, is that of all in hand at
   const BOB = 'did:key:z6MkBobBobBobBobBobBob' as Did;
   const whose = (): readonly unknown[] =>
     orders.senders().map((one) => (one.kind === 'peer' ? one.did : one.kind));
-  const [first, second, led] = [
-    messageOf(),
-    messageOf(),
-    messageOf({ hops: 3, taint: 'external' }),
-  ];
-  inHand.add(first, ALICE);
-  inHand.add(second, ALICE);
+  const first = inHand.add(messageOf(), ALICE);
+  const second = inHand.add(messageOf(), ALICE);
   expect(whose()).toEqual([ALICE]);
-  inHand.add(led, BOB);
+  const led = inHand.add(messageOf({ hops: 3, taint: 'external' }), BOB);
   expect(whose()).toEqual([ALICE, BOB]);
   expect(orders.principal()).toMatchObject({ hops: 4, taint: 'external' });
   inHand.delete(first);

@@ -7,7 +7,8 @@ import type { ResponseFrame } from '../../../src/gateway/frame-types.ts';
 import { createPeerTools } from '../../../src/gateway/upstreams/peer-tools.ts';
 import { parseFrame, requestBytes } from '../../../src/gateway/wire/frame.ts';
 import { ownResultFrame } from '../../../src/gateway/wire/own-frame.ts';
-import { OPERATOR } from '../../../src/guard/index.ts';
+import { OPERATOR, attachedClient } from '../../../src/guard/index.ts';
+import type { Principal } from '../../../src/guard/index.ts';
 import type { PeerView } from '../../../src/membership/index.ts';
 import { createTestClock } from '../../core/test-clock.ts';
 
@@ -57,7 +58,7 @@ function peer() {
   const answers: ResponseFrame[] = [];
   const failures: StarlingError[] = [];
   const codes: string[] = [];
-  const relay = () => {
+  const relay = (principal: Principal = OPERATOR) => {
     const params = { name: 'starling__agent_message', arguments: { agentId: 'coder@bob' } };
     const call = {
       request: parseFrame(requestBytes(7, 'tools/call', params)),
@@ -69,7 +70,7 @@ function peer() {
     return tools.relay(BOB, {
       tool: 'agent_message',
       args: { agentId: 'coder' },
-      principal: OPERATOR,
+      principal,
       timeoutMs: 35_000,
       call,
       refused: (code) => void codes.push(code),
@@ -184,4 +185,49 @@ it('a session is closed a minute after the last of its calls, however that ended
   clock.advance(1);
   await turns();
   expect(closed()).toBe(1);
+});
+
+it('a session that was used meanwhile is closed a minute after that', async () => {
+  const { clock, closed, reach, relay, relayed } = peer();
+  relay();
+  reach();
+  await turns();
+  relayed[0]?.response(ownResultFrame(1, RESULT));
+  clock.advance(30_000);
+  relay();
+  relayed[1]?.response(ownResultFrame(1, RESULT));
+  clock.advance(59_999);
+  await turns();
+  expect(closed()).toBe(0);
+  clock.advance(1);
+  await turns();
+  expect(closed()).toBe(1);
+});
+
+it('where too many are open, the one that was used longest ago makes room, and none that is in use', async () => {
+  const { closed, failures, opened, reach, relay, relayed } = peer();
+  const use = async (name: string): Promise<void> => {
+    relay(attachedClient(name));
+    reach();
+    await turns();
+  };
+  const answer = (): void => relayed.at(-1)?.response(ownResultFrame(1, RESULT));
+  await use('busy');
+  for (let at = 1; at < 128; at += 1) {
+    await use(`client-${at}`);
+    answer();
+  }
+  // The oldest of those that rest is another one now.
+  await use('client-1');
+  answer();
+  expect(opened).toHaveLength(128);
+  await use('one-more');
+  answer();
+  await turns();
+  expect([opened.length, closed(), failures.length]).toEqual([129, 1, 0]);
+  await use('client-1');
+  answer();
+  expect(opened).toHaveLength(129);
+  await use('client-2');
+  expect(opened).toHaveLength(130);
 });
