@@ -205,11 +205,19 @@ it('a function that two machines offer is listed once; the other one is asked wh
     );
   }
   const name = 'functions__double';
-  const ask = async (): Promise<unknown> => {
-    const answer = await alice.call(name, { n: 1 }).catch(() => undefined);
+  const ask = async (tool = name): Promise<unknown> => {
+    const answer = await alice.call(tool, { n: 1 }).catch(() => undefined);
     return (answer?.['structuredContent'] as { by?: string } | undefined)?.by;
   };
-  await eventually('one is asked', ask, (by) => by !== undefined);
+  // A call knows those who are there when it begins: both must be.
+  for (const by of ['bob', 'carol']) {
+    await eventually(
+      `${by} is asked by its name`,
+      () => ask(`${by}__${name}`),
+      (one) => one === by,
+    );
+  }
+  expect(['bob', 'carol']).toContain(await ask());
   const isLost = new Promise<string>((resolve) => {
     const before = { ...calls };
     hang = () => resolve(calls.bob > before.bob ? 'bob' : 'carol');
@@ -218,7 +226,11 @@ it('a function that two machines offer is listed once; the other one is asked wh
   const lost = await isLost;
   const other = lost === 'bob' ? 'carol' : 'bob';
   // While one is busy the other one is asked.
-  await eventually('the other one is asked', ask, (by) => by === other);
+  await eventually(
+    'the other one is asked',
+    () => ask(),
+    (by) => by === other,
+  );
   memory.forget(lost === 'bob' ? '10.0.0.2' : '10.0.0.3');
   expect(await answer).toMatchObject({ structuredContent: { by: other } });
 });
