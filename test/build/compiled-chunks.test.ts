@@ -16,7 +16,7 @@ exports.said = () => word + " of " + basename(__filename) + ", " + (require("./w
 exports.fail = () => { throw new Error("here"); };`,
   );
 });
-afterEach(() => rm(folder, { recursive: true, force: true }));
+afterEach(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
 
 interface Main {
   said(): string;

@@ -92,7 +92,7 @@ async function faultOfRuntime(name: string): Promise<string | undefined> {
     await adapt(folder, { ...about, mounts });
     return await faultOf(name, [...stateIn(folder), 'run', '--bundle', folder, idOf(folder)]);
   } finally {
-    await rm(folder, { recursive: true, force: true });
+    await rm(folder, { recursive: true, force: true, maxRetries: 5 });
   }
 }
 

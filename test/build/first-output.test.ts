@@ -24,7 +24,7 @@ function withoutNpm(): NodeJS.ProcessEnv {
 /** The project's scripts in a folder of their own, where the tools that they name say much and do nothing. */
 async function scriptsAlone(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'starling-scripts-'));
-  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  onTestFinished(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
   await copyFile(join(ROOT, 'package.json'), join(folder, 'package.json'));
   const bin = join(folder, 'node_modules/.bin');
   await mkdir(bin, { recursive: true });

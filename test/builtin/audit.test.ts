@@ -26,7 +26,7 @@ async function bench(seen?: (told: Checkpoint[]) => readonly Checkpoint[]): Prom
   call: (name: string, args?: JsonObject) => Promise<JsonObject>;
 }> {
   const folder = await mkdtemp(join(tmpdir(), 'starling-audit-'));
-  cleanups.push(() => rm(folder, { recursive: true, force: true }));
+  cleanups.push(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
   const audit = createAudit(
     {
       identity: SELF,

@@ -101,7 +101,7 @@ export async function startFakeNode(init: FakeInit = {}): Promise<FakeNode> {
       await new Promise<void>((resolve) => {
         server.close(() => resolve());
       });
-      await rm(stateDir, { recursive: true, force: true });
+      await rm(stateDir, { recursive: true, force: true, maxRetries: 5 });
     },
   };
 }

@@ -143,7 +143,7 @@ describe('the end of a task', () => {
 describe('how a node is started again', () => {
   it('names its folder and its config file, where it is not found without them', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'starling-start-'));
-    onTestFinished(() => rm(folder, { recursive: true, force: true }));
+    onTestFinished(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
     const [usual, config] = [defaultConfigFile(process.env), join(folder, 'lab node.json')];
     const usualState = resolve(defaultStateDir(process.env));
     expect([upWords(usualState, usual), upWords(usualState, undefined)]).toEqual(['', '']);

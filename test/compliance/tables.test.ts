@@ -38,7 +38,7 @@ async function levelTable(): Promise<Opened & { close(): Promise<void> }> {
     close: () => store.stop(),
     async remove() {
       await store.stop();
-      await rm(root, { recursive: true, force: true });
+      await rm(root, { recursive: true, force: true, maxRetries: 5 });
     },
   };
 }

@@ -136,7 +136,7 @@ async function startHouse(): Promise<House> {
   acquaint([member, peer]);
   await Promise.all([member.network.start(), peer.network.start()]);
   const folder = await mkdtemp(join(tmpdir(), 'starling-ways-'));
-  defer(() => rm(folder, { recursive: true, force: true }));
+  defer(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
   const log = join(folder, 'log');
   await writeFile(log, '');
   const args = [resolve(import.meta.dirname, 'transports/server.mjs')];

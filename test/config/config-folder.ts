@@ -21,7 +21,7 @@ export function useConfigFolder(): ConfigFolder {
   beforeEach(async () => {
     root = await mkdtemp(join(tmpdir(), 'starling-config-'));
   });
-  afterEach(() => rm(root, { recursive: true, force: true }));
+  afterEach(() => rm(root, { recursive: true, force: true, maxRetries: 5 }));
   const fileIn = (): string => join(root, 'starling.json');
   return {
     get root() {

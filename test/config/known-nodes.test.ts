@@ -25,7 +25,7 @@ let env: NodeJS.ProcessEnv;
 beforeEach(async () => {
   home = await mkdtemp(join(tmpdir(), 'starling-known-'));
   env = { HOME: home };
-  onTestFinished(() => rm(home, { recursive: true, force: true }));
+  onTestFinished(() => rm(home, { recursive: true, force: true, maxRetries: 5 }));
 });
 
 async function folder(name: string): Promise<string> {

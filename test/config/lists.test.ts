@@ -9,7 +9,8 @@ import type { Config } from '../../src/config/index.ts';
 const folders: string[] = [];
 
 afterEach(async () => {
-  for (const folder of folders.splice(0)) await rm(folder, { recursive: true, force: true });
+  for (const folder of folders.splice(0))
+    await rm(folder, { recursive: true, force: true, maxRetries: 5 });
 });
 
 async function load(content: object): Promise<Config> {

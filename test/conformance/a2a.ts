@@ -149,7 +149,7 @@ if (!existsSync(join(folder, 'run_tck.py'))) {
 } else {
   const ends: (() => unknown)[] = [];
   const root = await mkdtemp(join(tmpdir(), 'starling-a2a-kit-'));
-  ends.push(() => rm(root, { recursive: true, force: true }));
+  ends.push(() => rm(root, { recursive: true, force: true, maxRetries: 5 }));
   try {
     process.exitCode = await main(root, ends);
   } finally {

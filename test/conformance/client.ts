@@ -221,5 +221,5 @@ try {
   clearTimeout(deadline);
   operator.close();
   await node.stop();
-  await rm(root, { recursive: true, force: true });
+  await rm(root, { recursive: true, force: true, maxRetries: 5 });
 }

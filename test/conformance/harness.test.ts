@@ -23,7 +23,7 @@ beforeAll(async () => {
   programs = await buildPrograms(built);
 });
 afterAll(async () => {
-  if (isLong) await rm(built, { recursive: true, force: true });
+  if (isLong) await rm(built, { recursive: true, force: true, maxRetries: 5 });
 });
 
 const ends: (() => unknown)[] = [];
@@ -44,7 +44,7 @@ describe.each(someOf(cases, () => false))(
   (era, revision, scenario) => {
     it(`passes what ${revision} requires of ${scenario}, through the proxy`, async () => {
       const folder = await mkdtemp(join(tmpdir(), 'starling-conformance-'));
-      cleanup.defer(() => rm(folder, { recursive: true, force: true }));
+      cleanup.defer(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
       const url = new URL(await startFixture(programs.fixture, era, cleanup));
       const proxy = await startProxy(url.origin, 'a-token-that-the-fixture-ignores');
       cleanup.defer(() => proxy.close());

@@ -189,5 +189,5 @@ try {
   process.exitCode = rows.length > 0 && rows.every((row) => row.isFine) ? 0 : 1;
 } finally {
   for (const end of ends.toReversed()) await end();
-  await rm(root, { recursive: true, force: true });
+  await rm(root, { recursive: true, force: true, maxRetries: 5 });
 }

@@ -82,7 +82,7 @@ export async function runSuite(
   timeoutMs: number,
   signal?: AbortSignal,
 ): Promise<SuiteRun> {
-  await rm(folder, { recursive: true, force: true });
+  await rm(folder, { recursive: true, force: true, maxRetries: 5 });
   await mkdir(folder, { recursive: true });
   const child = spawn(
     process.execPath,

@@ -51,7 +51,7 @@ let bob: Started;
 
 async function folder(): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), 'starling-unknown-'));
-  cleanups.push(() => rm(path, { recursive: true, force: true }));
+  cleanups.push(() => rm(path, { recursive: true, force: true, maxRetries: 5 }));
   return path;
 }
 

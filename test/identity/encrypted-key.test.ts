@@ -32,7 +32,7 @@ beforeEach(async () => {
   root = await mkdtemp(join(tmpdir(), 'starling-key-'));
   path = join(root, 'key');
 });
-afterEach(() => rm(root, { recursive: true, force: true }));
+afterEach(() => rm(root, { recursive: true, force: true, maxRetries: 5 }));
 
 function giving(text: string): PassphraseSource {
   return { given: async () => new Secret(text), ask: async () => undefined };

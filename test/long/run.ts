@@ -56,7 +56,7 @@ async function runLong(
     const { testResults } = JSON.parse(await readFile(output, 'utf8')) as Report;
     return { code: code ?? 1, lines: linesOf(testResults) };
   } finally {
-    await rm(folder, { recursive: true, force: true });
+    await rm(folder, { recursive: true, force: true, maxRetries: 5 });
   }
 }
 

@@ -83,7 +83,7 @@ async function runOn(
     const line = `Node.js ${version.trim().padEnd(10)} ${counts} in ${seconds} s${failed.join('')}`;
     return { line, isGreen: code === 0 && passed > 0 };
   } finally {
-    await rm(folder, { recursive: true, force: true });
+    await rm(folder, { recursive: true, force: true, maxRetries: 5 });
   }
 }
 

@@ -109,7 +109,9 @@ if (CHROMIUM === undefined) {
   process.exit(1);
 }
 const root = await mkdtemp(join(tmpdir(), 'starling-pictures-'));
-const cleanups: (() => unknown)[] = [() => rm(root, { recursive: true, force: true })];
+const cleanups: (() => unknown)[] = [
+  () => rm(root, { recursive: true, force: true, maxRetries: 5 }),
+];
 try {
   const node = await startScene(root, cleanups);
   const browser = await startBrowser();

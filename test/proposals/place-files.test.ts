@@ -12,7 +12,7 @@ afterEach(async () => {
 
 async function place(): Promise<{ root: string; folder: string }> {
   const root = await mkdtemp(join(tmpdir(), 'starling-place-'));
-  cleanups.push(() => rm(root, { recursive: true, force: true }));
+  cleanups.push(() => rm(root, { recursive: true, force: true, maxRetries: 5 }));
   return { root, folder: join(root, 'services', 'resize-1') };
 }
 

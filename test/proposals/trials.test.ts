@@ -36,7 +36,7 @@ beforeAll(async () => {
   await mkdir(join(root, 'state'));
   await writeFile(join(root, 'state/key'), 'the key');
 });
-afterAll(() => rm(root, { recursive: true, force: true }));
+afterAll(() => rm(root, { recursive: true, force: true, maxRetries: 5 }));
 
 function sandboxOf(run: RunBriefly): Sandbox {
   return createSandbox({

@@ -41,7 +41,7 @@ export async function closeAll(): Promise<void> {
 
 export async function folder(): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), 'starling-keys-'));
-  cleanups.push(() => rm(path, { recursive: true, force: true }));
+  cleanups.push(() => rm(path, { recursive: true, force: true, maxRetries: 5 }));
   return path;
 }
 

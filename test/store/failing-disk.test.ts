@@ -25,7 +25,7 @@ let health: Health;
 
 beforeEach(async () => {
   const root = await mkdtemp(join(tmpdir(), 'starling-failing-'));
-  cleanups.push(() => rm(root, { recursive: true, force: true }));
+  cleanups.push(() => rm(root, { recursive: true, force: true, maxRetries: 5 }));
   dir = join(root, 'db');
   clock = createTestClock();
   health = createHealth();

@@ -10,7 +10,7 @@ let root: string;
 beforeEach(async () => {
   root = await mkdtemp(join(tmpdir(), 'starling-cgroups-'));
 });
-afterEach(() => rm(root, { recursive: true, force: true }));
+afterEach(() => rm(root, { recursive: true, force: true, maxRetries: 5 }));
 
 /** A folder as the system shows one. */
 async function folder(path: string, files: Readonly<Record<string, string>> = {}): Promise<void> {

@@ -28,7 +28,7 @@ async function onDisk(
   clock: TestClock,
 ): Promise<{ readonly blackboard: Blackboard; readonly syncs: string[] }> {
   const dir = await mkdtemp(join(tmpdir(), 'starling-noted-'));
-  cleanups.push(() => rm(dir, { recursive: true, force: true }));
+  cleanups.push(() => rm(dir, { recursive: true, force: true, maxRetries: 5 }));
   const syncs: string[] = [];
   const store = createStore(
     {

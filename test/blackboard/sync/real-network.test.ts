@@ -25,7 +25,7 @@ async function makeStore(): Promise<Store> {
   await store.start();
   ended.push(async () => {
     await store.stop();
-    await rm(dir, { recursive: true, force: true });
+    await rm(dir, { recursive: true, force: true, maxRetries: 5 });
   });
   return store;
 }

@@ -28,7 +28,7 @@ interface Place {
 /** A node with a kind that an agent proposes, tried and agreed to; `change` puts other words into its last answer. */
 async function place(change: (answer: JsonObject) => JsonObject = (same) => same): Promise<Place> {
   const root = await mkdtemp(join(tmpdir(), 'starling-approve-'));
-  cleanups.push(() => rm(root, { recursive: true, force: true }));
+  cleanups.push(() => rm(root, { recursive: true, force: true, maxRetries: 5 }));
   const [configFile, services] = [join(root, 'starling.json'), join(root, 'services')];
   await writeFile(configFile, WRITTEN);
   const { call } = bench(new Map(), { configFile, services });

@@ -11,7 +11,7 @@ import { createNode, loadConfig } from '../../../src/index.ts';
 
 it('has left once it is started again, and says so', async () => {
   const stateDir = await mkdtemp(join(tmpdir(), 'starling-cut-leave-'));
-  onTestFinished(() => rm(stateDir, { recursive: true, force: true }));
+  onTestFinished(() => rm(stateDir, { recursive: true, force: true, maxRetries: 5 }));
   const config = await loadConfig({
     env: { STARLING_CONFIG: '' },
     flags: {

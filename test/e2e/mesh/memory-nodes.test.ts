@@ -93,7 +93,7 @@ async function sharesOwnBoard(
 it('lets two nodes join by ticket, hear heartbeats, share a board and call a tool, with no socket between them', async () => {
   const memory = new MemoryNetwork();
   const logs = await mkdtemp(join(tmpdir(), 'starling-memory-logs-'));
-  cleanups.push(() => rm(logs, { recursive: true, force: true }));
+  cleanups.push(() => rm(logs, { recursive: true, force: true, maxRetries: 5 }));
   const log = join(logs, 'plain.log');
   const alice = await startNode(memory, '10.78.0.1', {
     name: 'alice',

@@ -24,7 +24,7 @@ afterEach(async () => {
 /** Nodes of one memory network, each with its folder, on a clock that can be put ahead. */
 async function createWorld() {
   const root = await mkdtemp(join(tmpdir(), 'starling-rejoin-'));
-  cleanups.push(() => rm(root, { recursive: true, force: true }));
+  cleanups.push(() => rm(root, { recursive: true, force: true, maxRetries: 5 }));
   const memory = new MemoryNetwork();
   let aheadMs = 0;
   const clock = { ...systemClock, now: () => systemClock.now() + aheadMs };

@@ -53,7 +53,7 @@ it('holds versions, health, configuration, status, peers and log, and no secret'
   const key = await attempt(node, 'key', 'create', 'ci', '--json');
   const invite = await attempt(node, 'invite', '--json');
   const folder = await mkdtemp(join(tmpdir(), 'starling-report-'));
-  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  onTestFinished(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
   const out = join(folder, 'report.md');
   const env = { MY_PASSWORD: hunter(9) };
   const ran = await node.run(['bugreport', '--out', out], { env });

@@ -21,7 +21,7 @@ afterEach(async () => {
 
 async function configOf(http: { enabled: boolean; port?: number }): Promise<Config> {
   const stateDir = await mkdtemp(join(tmpdir(), 'starling-failed-'));
-  cleanups.push(() => rm(stateDir, { recursive: true, force: true }));
+  cleanups.push(() => rm(stateDir, { recursive: true, force: true, maxRetries: 5 }));
   return loadConfig({
     env: { STARLING_CONFIG: '' },
     flags: { stateDir, name: 'alice', listen: ['/ip4/127.0.0.1/tcp/0'], mdns: false, http },
@@ -40,7 +40,7 @@ const brokenClock: Clock = {
 
 it('leaves no timer when its ticket is no good, and can be made with the same folder', async () => {
   const stateDir = await mkdtemp(join(tmpdir(), 'starling-failed-'));
-  cleanups.push(() => rm(stateDir, { recursive: true, force: true }));
+  cleanups.push(() => rm(stateDir, { recursive: true, force: true, maxRetries: 5 }));
   const config = await loadConfig({
     env: { STARLING_CONFIG: '' },
     flags: { stateDir, name: 'alice', listen: ['/ip4/127.0.0.1/tcp/0'], mdns: false },

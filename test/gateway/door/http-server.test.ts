@@ -22,7 +22,7 @@ const stranger = certify('client', certify('authority'));
 /** Writes PEM files; gives where they are. */
 async function files(): Promise<Record<'cert' | 'key' | 'ca', string> & { folder: string }> {
   const folder = await mkdtemp(join(tmpdir(), 'starling-tls-'));
-  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  onTestFinished(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
   const paths = { cert: join(folder, 'cert'), key: join(folder, 'key'), ca: join(folder, 'ca') };
   await writeFile(paths.cert, here.cert);
   await writeFile(paths.key, here.key);

@@ -200,7 +200,7 @@ function listening(asked: TestNodeInit['asked'], guard: Guard): Guard {
 export async function startNode(name: string, init: TestNodeInit = {}): Promise<TestNode> {
   const identity = createIdentity(Buffer.alloc(32, init.seed ?? 1));
   const folder = await mkdtemp(join(tmpdir(), 'starling-gw-'));
-  defer(() => rm(folder, { recursive: true, force: true }));
+  defer(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
   const [clock, random, logger] = [init.clock ?? systemClock, Math.random, silentLogger];
   const limits = { ...LIMITS, ...init.limits };
   const grants = createGrantBook({

@@ -39,7 +39,7 @@ export async function lenientServers(): Promise<LenientServers> {
     missing: made.flatMap((one) =>
       one.status === 'rejected' ? [(one.reason as Error).message.split('\n')[0] ?? ''] : [],
     ),
-    remove: () => rm(folder, { recursive: true, force: true }),
+    remove: () => rm(folder, { recursive: true, force: true, maxRetries: 5 }),
   };
 }
 

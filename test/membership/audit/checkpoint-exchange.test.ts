@@ -129,7 +129,7 @@ async function meshOf(names: readonly string[], clock: Clock = systemClock): Pro
   };
   for (const [index, name] of names.entries()) {
     const folder = await mkdtemp(join(tmpdir(), 'starling-exchange-'));
-    cleanups.push(() => rm(folder, { recursive: true, force: true }));
+    cleanups.push(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
     const member = {
       name,
       identity: createIdentity(Buffer.alloc(32, index + 2)),

@@ -14,7 +14,7 @@ afterEach(async () => {
 
 async function folder(): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), 'starling-scenario-'));
-  cleanups.push(() => rm(path, { recursive: true, force: true }));
+  cleanups.push(() => rm(path, { recursive: true, force: true, maxRetries: 5 }));
   return path;
 }
 

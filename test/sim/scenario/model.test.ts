@@ -36,7 +36,7 @@ async function bytesOf(seed: string): Promise<string> {
     expect(exitCode).toBe(0);
     return await readFile(join(out, 'report.json'), 'utf8');
   } finally {
-    await rm(out, { recursive: true, force: true });
+    await rm(out, { recursive: true, force: true, maxRetries: 5 });
   }
 }
 

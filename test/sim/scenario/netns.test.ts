@@ -37,7 +37,7 @@ async function run(
 
 async function temporary(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'starling-netns-'));
-  cleanups.push(() => rm(folder, { recursive: true, force: true }));
+  cleanups.push(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
   return folder;
 }
 

@@ -20,7 +20,7 @@ beforeEach(async () => {
 
 afterEach(async () => {
   for (const child of started.splice(0)) child.kill('SIGKILL');
-  await rm(join(folder, '..'), { recursive: true, force: true });
+  await rm(join(folder, '..'), { recursive: true, force: true, maxRetries: 5 });
 });
 
 const record = (): Children =>

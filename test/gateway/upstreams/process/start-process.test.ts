@@ -26,7 +26,7 @@ it.runIf(existsSync('/proc/self/fd'))(
   'a server gets none of the files of the database, with an input of its own or without',
   async () => {
     const root = mkdtempSync(join(tmpdir(), 'starling-start-'));
-    onTestFinished(() => rm(root, { recursive: true, force: true }));
+    onTestFinished(() => rm(root, { recursive: true, force: true, maxRetries: 5 }));
     const store = createStore({ logger: silentLogger }, { dir: join(root, 'db') });
     await store.start();
     onTestFinished(() => store.stop());

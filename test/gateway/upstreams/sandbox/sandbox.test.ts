@@ -62,7 +62,7 @@ afterEach(async () => {
   place = 'home/starling';
   more = {};
   for (const connection of running.splice(0)) await connection.close();
-  await rm(root, { recursive: true, force: true });
+  await rm(root, { recursive: true, force: true, maxRetries: 5 });
 });
 
 /** A folder with the state of a node in `state`, and what a person has in `home`. */

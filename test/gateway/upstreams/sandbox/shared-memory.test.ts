@@ -17,7 +17,9 @@ if (missing !== undefined) process.stderr.write(`skipped: ${missing}\n`);
 const folders: string[] = [];
 
 afterEach(async () => {
-  await Promise.all(folders.splice(0).map((one) => rm(one, { recursive: true, force: true })));
+  await Promise.all(
+    folders.splice(0).map((one) => rm(one, { recursive: true, force: true, maxRetries: 5 })),
+  );
 });
 
 async function folderIn(parent: string): Promise<string> {
