@@ -254,10 +254,10 @@ describe('starling mcp list', () => {
     expect(stdout).not.toMatch(/hunter2|\u001B/);
   });
 
-  it('asks the running node how they do', async () => {
+  it.each(['ready', 'idle'])('asks the running node how they do: %s', async (state) => {
     await writeFile(file, JSON.stringify(content));
     const upstreams = [
-      { server: 'files', kind: 'stdio', state: 'ready', tools: 3 },
+      { server: 'files', kind: 'stdio', state, tools: 3 },
       { server: 'a_b', kind: 'sse', state: 'failed', tools: 0, error: 'refused' },
     ];
     const { stateDir } = await fakeNode({ answer: serving({ status: { upstreams } }) });
@@ -265,14 +265,15 @@ describe('starling mcp list', () => {
     expect(JSON.parse(ran.stdout)).toMatchObject({
       file,
       servers: [
-        { name: 'files', kind: 'stdio', state: 'ready', tools: 3, env: ['TOKEN'] },
+        { name: 'files', kind: 'stdio', state, tools: 3, env: ['TOKEN'] },
         { name: 'a__b', kind: 'sse', state: 'failed', error: 'refused' },
         { name: 'off', disabled: true },
         { kind: 'unknown' },
       ],
     });
     expect(ran.stdout).not.toContain('hunter2');
-    expect((await mcp('list', '--state', stateDir)).stdout).toMatch(/files +stdio +ready +3 /);
+    const shown = new RegExp(`files +stdio +${state} +3 `);
+    expect((await mcp('list', '--state', stateDir)).stdout).toMatch(shown);
   });
 
   it('says so when the node runs with the servers of another file', async () => {

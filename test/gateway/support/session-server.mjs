@@ -46,7 +46,6 @@ function ask(method, params) {
 }
 
 const metaOf = (params) => params?._meta ?? {};
-// An old server knows nothing of what a modern client says in `_meta`.
 const isModern = (params) =>
   session.initialize.protocolVersion === undefined &&
   eras !== 'legacy' &&
@@ -209,6 +208,12 @@ createInterface({ input: process.stdin }).on('line', (line) => {
     waiting.delete(id);
   } else if (method === 'notifications/cancelled') cancelled.push(params.requestId);
   else if (id === undefined) session.notified.push(method);
+  // As servers of Python's SDK (mcp 2.3) do.
+  else if (
+    session.initialize.protocolVersion !== undefined &&
+    `${META}protocolVersion` in metaOf(params)
+  )
+    refuse(id, -32600, 'this connection serves the handshake protocol era');
   else if (handlers[method]) void handlers[method](id, params);
   else refuse(id, -32601, `no method ${method}`);
 });

@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { JsonObject } from '../../../src/core/index.ts';
 import { errorBytes, parseFrame } from '../../../src/gateway/wire/frame.ts';
+import { legacyRequest } from '../../../src/gateway/upstreams/bridge/legacy-request.ts';
 import { relayedWith } from '../../../src/gateway/upstreams/bridge/relayed-call.ts';
 import type { RelayedCall } from '../../../src/gateway/channel-types.ts';
 import type { RequestFrame } from '../../../src/gateway/frame-types.ts';
@@ -263,6 +264,37 @@ describe('a modern client on an old server', () => {
     expect(await caller.modernTool('whoami')).toMatchObject({ pid, era: 'legacy' });
   });
 });
+
+describe('a modern request', () => {
+  const modern =
+    '"io.modelcontextprotocol/protocolVersion" : "2026-07-28","io.modelcontextprotocol/logLevel":"info",' +
+    '"io.modelcontextprotocol/clientInfo":{"name":"a}"},"io.modelcontextprotocol/clientCapabilities":{}';
+  it.each([
+    [
+      '{ "big": 12345678901234567890 ,',
+      ', "progressToken":7}',
+      '{"big":12345678901234567890,"progressToken":7}',
+    ],
+    ['{', '}', '{}'],
+    ['{"n":1.0,', '}', '{"n":1.0}'],
+    ['{', ',"vendor":1,"vendor":2,"progressToken":7}', '{"vendor":2,"progressToken":7}'],
+  ])('is for an old server %s…%s without its envelope', (before, after, left) => {
+    const told = (meta: string): string =>
+      `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t","_meta":${meta},"arguments":{"x":1.0}}}`;
+    const asked = legacyRequest(requestOf(told(before + modern + after)));
+    expect(asked).toEqual({ ...requestOf(told(left)), spans: expect.anything() as unknown });
+    expect(asked.bytes.toString()).toBe(told(left));
+  });
+
+  it('without `_meta` stays as it is', () => {
+    const request = requestOf('{"jsonrpc":"2.0","id":1,"method":"prompts/list"}');
+    expect(legacyRequest(request)).toBe(request);
+  });
+});
+
+function requestOf(text: string): RequestFrame {
+  return parseFrame(Buffer.from(text)) as RequestFrame;
+}
 
 describe('a call that is held for its client', () => {
   async function held(): Promise<{

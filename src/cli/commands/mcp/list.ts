@@ -18,7 +18,9 @@ export async function run(options: CommonOptions): Promise<void> {
   const rows = [...servers].map(([name, entry]) => {
     const { state, tools, error } =
       upstreams.find(({ server }) => server === serverName(name)) ?? {};
-    return { name, ...factsOf(entry), state, tools: state === 'ready' ? tools : undefined, error };
+    // A server that nobody has used for a while has its tools all the same.
+    const isThere = state === 'ready' || state === 'idle';
+    return { name, ...factsOf(entry), state, tools: isThere ? tools : undefined, error };
   });
   const named = new Set([...servers.keys()].map((name) => serverName(name)));
   const others = upstreams

@@ -20,6 +20,7 @@ import type { Instance } from '../instances/instance.ts';
 import type { ServerInstances } from '../instances/server-instances-types.ts';
 import { asUpstreamError } from '../upstream-errors.ts';
 import { isDeclared, undeclared } from './declared-capabilities.ts';
+import { legacyRequest } from './legacy-request.ts';
 import { OVER, relayedWith, responseOf } from './relayed-call.ts';
 import { isOfTaskOnly, relayAsTask } from './task-only.ts';
 
@@ -130,6 +131,7 @@ class BridgedCall {
     instance.usedAt = upstream.clock.now();
     const relayed: RelayedCall = {
       ...relayedWith(call),
+      request: legacyRequest(call.request),
       response: (frame) => this.#finish(modernResponse(frame, call.request.method)),
       progress: (frame) => this.#current?.progress(frame),
       failed: (error) => this.#finish(error),
