@@ -127,4 +127,24 @@ describe('starling tools', () => {
     );
     expect(stdout).not.toContain('workstations');
   });
+
+  it('of a peer that has granted some and lists none are said to be granted', async () => {
+    const capabilities = [{ resource: 'tool:files/*', ability: 'tool/call' }];
+    const grant = { direction: 'received', with: 'workstation', state: 'valid', capabilities };
+    const grants = [grant, { ...grant, with: 'other' }, { ...grant, state: 'revoked' }];
+    const serve = serving({
+      peers: { peers: [{ alias: 'workstation', state: 'alive' }] },
+      grant_list: { grants },
+    });
+    const { stateDir } = await fakeNode({
+      answer: (message, connection) =>
+        message.method === 'tools/list'
+          ? { tools: [{ name: 'git__log' }] }
+          : serve(message, connection),
+    });
+    const { stdout } = await run('tools', 'workstation', '--state', stateDir);
+    expect(stdout.replaceAll(/\s+/g, ' ')).toContain(
+      'workstation is here, and has granted files/*, but lists no such tool: its server may still be starting',
+    );
+  });
 });

@@ -5,7 +5,7 @@ import type { JsonObject } from '../../../core/json/json.ts';
 import type { NodeClient } from '../../node/client.ts';
 import type { UpstreamStatus } from '../../../gateway/types.ts';
 import { heldBack, heldLine } from './held-back.ts';
-import { comingLines, silentServers } from './silent-servers.ts';
+import { comingLines, grantedBy, silentServers } from './silent-servers.ts';
 import { toolHelp } from './tool-help.ts';
 import {
   ago,
@@ -34,19 +34,24 @@ const ASK =
 export async function run(typed: string | undefined, options: CommonOptions): Promise<void> {
   // As grants write it: files/*, files/read.
   const filter = typed?.replaceAll('/', '__').replace(/\*+$/, '');
-  const { all, coming, held, owner, peer, server } = await withNode(options, async (node) => {
-    const listed = await node.tools();
-    const isTalk = options.json !== true;
-    const isThere = filter === undefined || isShown(filter, listed);
-    return {
-      all: listed,
-      held: isTalk ? await heldBack(node) : [],
-      coming: isTalk ? await comingLines(node) : [],
-      owner: isTalk || filter === undefined ? undefined : await aliasOf(node, filter),
-      peer: isThere || !isTalk ? undefined : await peerOf(node, filter),
-      server: isThere || !isTalk ? undefined : await serverOf(node, filter),
-    };
-  });
+  const { all, coming, granted, held, owner, peer, server } = await withNode(
+    options,
+    async (node) => {
+      const listed = await node.tools();
+      const isTalk = options.json !== true;
+      const isThere = filter === undefined || isShown(filter, listed);
+      const silent = isThere || !isTalk ? undefined : await peerOf(node, filter);
+      return {
+        all: listed,
+        held: isTalk ? await heldBack(node) : [],
+        coming: isTalk ? await comingLines(node) : [],
+        owner: isTalk || filter === undefined ? undefined : await aliasOf(node, filter),
+        peer: silent,
+        granted: silent === undefined ? [] : await grantedBy(node, silent.alias),
+        server: isThere || !isTalk ? undefined : await serverOf(node, filter),
+      };
+    },
+  );
   const named = all.find((tool) => tool.name === filter);
   if (named !== undefined && options.json !== true) {
     print(toolHelp(named));
@@ -66,7 +71,7 @@ export async function run(typed: string | undefined, options: CommonOptions): Pr
     if (tools.length === 0) {
       return lines.length > 0
         ? lines.join('\n')
-        : forTerminal(noneText(filter, peer), process.stdout);
+        : forTerminal(noneText(filter, peer, granted), process.stdout);
     }
     return table(
       ['TOOL', 'WHAT IT DOES'],
@@ -126,11 +131,17 @@ function isShown(word: string, listed: readonly Named[]): boolean {
 }
 
 /** A tool that nobody granted is not listed, and the reader can't tell that from one that is not there. */
-function noneText(filter = '', peer?: PeerSummary): string {
+function noneText(filter = '', peer: PeerSummary | undefined, granted: readonly string[]): string {
   if (peer !== undefined) {
     const { alias, lists, state } = peer;
     if (lists?.isCurrent === false) return awayText(peer, lists);
-    return state === 'alive' || state === 'suspect'
+    const isHere = state === 'alive' || state === 'suspect';
+    if (isHere && granted.length > 0) {
+      return safeLine(
+        `${alias} is here, and has granted ${granted.join(', ')}, but lists no such tool: its server may still be starting (there: starling status)`,
+      );
+    }
+    return isHere
       ? safeLine(
           `${alias} is here, and lets this node use nothing yet: starling request '${alias}/<server>/*' --because '<why>'`,
         )
