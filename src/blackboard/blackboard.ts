@@ -177,7 +177,7 @@ class AllBoards implements Blackboard {
       nowMs: () => this.#nowMs(),
       accessFor: (id) => this.#closed.accessFor(id),
       publish: (id, part) => this.#publish(id, part),
-      changed: (id, changes, unnoted) => this.#changed(id, changes, unnoted),
+      changed: (id, changes, unnoted, bulk) => this.#changed(id, changes, unnoted, bulk),
       recovered: (id, changes) =>
         this.#pasts.recovered(
           id,
@@ -345,16 +345,22 @@ class AllBoards implements Blackboard {
     } else this.#openTraffic.send(running, id, part);
   }
 
-  #changed(id: string, all: readonly BoardChange[], unnoted: readonly BoardChange[]): void {
+  #changed(
+    id: string,
+    all: readonly BoardChange[],
+    unnoted: readonly BoardChange[],
+    bulk: Uint8Array | undefined,
+  ): void {
     if (isClosed(id)) this.#traffic.changed();
     const changes = all.filter(isShown);
     if (changes.length === 0) return;
-    this.#pasts.note(id, unnoted.filter(isShown));
+    this.#pasts.note(id, unnoted === all ? changes : unnoted.filter(isShown), bulk);
     this.#watchers.tell(changes, (named) => this.#isNameOf(named, id));
   }
 
   #isNameOf(name: string, id: string): boolean {
-    return name === id || this.#shelf.idOf(name) === id;
+    if (name === id) return true;
+    return nameIn(name) === nameIn(id) && this.#shelf.idOf(name) === id;
   }
 
   /** Takes the entries of a board that is held on demand, and what is known of its past, off the disk, and says so. */

@@ -44,11 +44,11 @@ export class BoardPasts {
     if (this.#components.history !== undefined) this.of(id).recovered(changes);
   }
 
-  /** Writes down a moment later what changed, where histories are kept. A disk that refuses is told of in the log. */
-  note(id: string, changes: readonly BoardChange[]): void {
+  /** Writes down a moment later what changed, see {@link BoardHistory.note}. A disk that refuses is told of in the log. */
+  note(id: string, changes: readonly BoardChange[], bulk?: Uint8Array): void {
     if (this.#components.history === undefined) return;
     this.of(id)
-      .note(changes)
+      .note(changes, bulk)
       .catch((error: unknown) => this.#failed(id, error));
   }
 

@@ -33,8 +33,13 @@ export interface BoardShelfComponents {
   accessFor(id: string): BoardAccess | undefined;
   /** Hears own updates once they are durable. */
   publish(id: string, part: LanePart): void;
-  /** Hears what changed, at once; `unnoted` is what of it {@link noting} was not told of. */
-  changed(id: string, changes: readonly BoardChange[], unnoted: readonly BoardChange[]): void;
+  /** Hears what changed, at once, see `OpenBoardComponents.changed`. */
+  changed(
+    id: string,
+    changes: readonly BoardChange[],
+    unnoted: readonly BoardChange[],
+    bulk?: Uint8Array,
+  ): void;
   /** Hears what of peers came to a board right before the last end of this node. */
   recovered(id: string, changes: readonly LateChange[]): void;
   /** Hears what this node writes as it goes to the disk, see `BoardWriterComponents.noting`. */
@@ -101,7 +106,7 @@ export class BoardShelf {
         logger,
         ...(signer === undefined ? {} : { sign: (message) => signer.signOften(message) }),
         publish: (part) => components.publish(id, part),
-        changed: (changes, unnoted) => components.changed(id, changes, unnoted),
+        changed: (changes, unnoted, bulk) => components.changed(id, changes, unnoted, bulk),
         recovered: (changes) => components.recovered(id, changes),
         noting: (lines) => components.noting(id, lines),
       },

@@ -85,8 +85,15 @@ export interface OpenBoardComponents {
   sign?(message: Uint8Array): Uint8Array;
   /** Hears our own updates once they are durable: the others are to be told. */
   publish(part: LanePart): void;
-  /** Hears what changed, at once; `unnoted` is what of it {@link noting} was not told of. */
-  changed(changes: readonly BoardChange[], unnoted: readonly BoardChange[]): void;
+  /**
+   * Hears what changed, at once; `unnoted` is what of it {@link noting} was not told of. With `bulk` that is all, and what this
+   * update says.
+   */
+  changed(
+    changes: readonly BoardChange[],
+    unnoted: readonly BoardChange[],
+    bulk?: Uint8Array,
+  ): void;
   /** Hears once, as the board is opened, what of peers came right before its last end. */
   recovered?(changes: readonly LateChange[]): void;
   /** Hears what this node writes as it goes to the disk, see `BoardWriterComponents.noting`. */
@@ -176,7 +183,9 @@ class DurableBoard implements OpenBoard {
       logger.error(fields, 'rows of a board are damaged; peers will send what they held');
     }
     if (document.late.length > 0) components.recovered?.(document.late);
-    document.onUpdate((_update, origin, changes) => this.#updated(origin, changes));
+    document.onUpdate((update, origin, changes, isBulk) =>
+      this.#updated(origin, changes, isBulk ? update : undefined),
+    );
     this.#watchEnds();
   }
 
@@ -279,7 +288,11 @@ class DurableBoard implements OpenBoard {
     return unreadable;
   }
 
-  #updated(origin: 'local' | 'remote' | 'cut', changes: readonly BoardChange[]): void {
+  #updated(
+    origin: 'local' | 'remote' | 'cut',
+    changes: readonly BoardChange[],
+    bulk: Uint8Array | undefined,
+  ): void {
     if (origin === 'cut') this.#writer.fold();
     // What was deleted there stands in no row either: rows of before hold what they said.
     const isGone = isWithoutPast(this.name) && changes.some(({ gone }) => gone !== undefined);
@@ -287,7 +300,7 @@ class DurableBoard implements OpenBoard {
     if (changes.length === 0) return;
     if (changes.some(({ entry }) => entry?.until !== undefined)) this.#watchEnds();
     const noted = origin === 'local' ? this.#noted : [];
-    this.#components.changed(changes, withoutNoted(changes, noted));
+    this.#components.changed(changes, withoutNoted(changes, noted), bulk);
   }
 
   /** Ends entries when their time is over, and brings in early ones when theirs has come. */

@@ -3,8 +3,9 @@
  * large as the bounds say. Rows are `<board>/<ms>-<number>` by when they came, so that reading goes on from
  * any row; what was cut away is said.
  */
-import type { Clock, Did, Json } from '../../core/index.ts';
+import type { Clock } from '../../core/index.ts';
 import type { Table, Write } from '../../store/index.ts';
+import { lineOf, linesOf, rowOf } from './history-rows.ts';
 import type {
   BoardChange,
   HistoryBounds,
@@ -23,10 +24,10 @@ export interface LateChange {
 /** What was written to a key, and by whom, as far as rows on disk tell. */
 export interface BoardHistory {
   /**
-   * Writes down what changed, with what else changes in the next moments. Resolves once that is on disk.
-   * @throws what the disk says: then the lines are lost
+   * Writes down what changed, with what else changes in the next moments; `bulk` is the update that says all of it, see
+   * `history-rows.ts`. Resolves once that is on disk. @throws what the disk says: then the lines are lost
    */
-  note(changes: readonly BoardChange[]): Promise<void>;
+  note(changes: readonly BoardChange[], bulk?: Uint8Array): Promise<void>;
   /**
    * Writes down what is written in this very turn, and all that waits: one sync of the disk serves both. What is returned
    * is called once that write has ended, and takes the lines back where it was refused; it rejects with what the disk says of lines that
@@ -99,9 +100,13 @@ class TableHistory implements BoardHistory {
     this.#bounds = init.bounds;
   }
 
-  async note(changes: readonly BoardChange[]): Promise<void> {
-    if (this.#bounds.bytes === 0) return;
-    if (this.#add(changes.flatMap((change) => lineOf(change))) === undefined) return;
+  async note(changes: readonly BoardChange[], bulk?: Uint8Array): Promise<void> {
+    if (this.#bounds.bytes === 0 || changes.length === 0) return;
+    const added =
+      bulk === undefined
+        ? this.#add(changes.flatMap((change) => lineOf(change)))
+        : this.#addRow(bulk);
+    if (added === undefined) return;
     if (this.#pendingBytes > GATHER_BYTES) return this.flushed();
     this.#gathering ??= this.#gather();
     return this.#gathering.end;
@@ -125,11 +130,13 @@ class TableHistory implements BoardHistory {
 
   /** Has lines wait for the disk as one row; undefined where there are none. */
   #add(lines: readonly PastLine[]): { readonly key: string; readonly bytes: number } | undefined {
-    if (lines.length === 0) return undefined;
+    return lines.length === 0 ? undefined : this.#addRow(rowOf(lines));
+  }
+
+  #addRow(value: Uint8Array): { readonly key: string; readonly bytes: number } {
     this.#count = (this.#count + 1) % COUNT_END;
     const ms = String(this.#clock.now()).padStart(MS_DIGITS, '0');
     const key = `${this.#prefix}${ms}-${String(this.#count).padStart(COUNT_DIGITS, '0')}`;
-    const value = Buffer.from(JSON.stringify(lines));
     this.#pending.push({ key, value });
     this.#pendingBytes += value.length;
     return { key, bytes: value.length };
@@ -200,7 +207,7 @@ class TableHistory implements BoardHistory {
       // After all that had been written down by then.
       const count = String(COUNT_END - late.length + at).padStart(COUNT_DIGITS, '0');
       const key = `${this.#prefix}${String(sentAt).padStart(MS_DIGITS, '0')}-${count}`;
-      if (lines.length > 0) writes.push({ key, value: Buffer.from(JSON.stringify(lines)) });
+      if (lines.length > 0) writes.push({ key, value: rowOf(lines) });
     }
     if (writes.length > 0) await this.#table.batch(writes);
     this.#total = undefined;
@@ -269,37 +276,4 @@ class TableHistory implements BoardHistory {
 /** What tells a line from all others of its board. */
 function nameOf({ key, by, at }: PastLine): string {
   return `${at} ${by} ${key}`;
-}
-
-/** What of a change is kept; nothing of an entry that ended by itself, which says itself when it ends. */
-function lineOf({ key, entry, gone }: BoardChange): readonly PastLine[] {
-  if (entry !== undefined) {
-    const { value, by, at, until, via } = entry;
-    return [
-      {
-        key,
-        value,
-        by,
-        at,
-        ...(until === undefined ? {} : { until }),
-        ...(via === undefined ? {} : { via }),
-      },
-    ];
-  }
-  return gone === undefined ? [] : [{ key, by: gone.by, at: gone.at }];
-}
-
-function linesOf(value: Uint8Array, position: string): readonly HistoryLine[] {
-  try {
-    const rows = JSON.parse(Buffer.from(value).toString()) as {
-      readonly key: string;
-      readonly value?: Json;
-      readonly by: Did;
-      readonly at: number;
-    }[];
-    return rows.map((row) => ({ ...row, position }));
-  } catch {
-    // A damaged row: the others are read.
-    return [];
-  }
 }

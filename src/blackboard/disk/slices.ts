@@ -8,12 +8,12 @@ export interface Slices {
   next(): Promise<void>;
 }
 
-/** Begins the first slice. */
-export function createSlices(): Slices {
+/** Begins the first slice; `sliceMs` is how long each may hold the event loop, about. */
+export function createSlices(sliceMs = SLICE_MS): Slices {
   let since = performance.now();
   return {
     async next() {
-      if (performance.now() - since < SLICE_MS) return;
+      if (performance.now() - since < sliceMs) return;
       await new Promise((resolve) => setImmediate(resolve));
       since = performance.now();
     },

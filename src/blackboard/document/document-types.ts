@@ -45,6 +45,8 @@ export type UpdateListener = (
   /** `cut`: nothing came, and what counts no more was taken away. */
   origin: 'local' | 'remote' | 'cut',
   changes: readonly BoardChange[],
+  /** `update` says these changes and nothing else, each as the first write of its key in a lane, and there are many of them. */
+  isBulk: boolean,
 ) => void;
 
 /** A change of one key; without `value` the key is deleted. */

@@ -60,6 +60,8 @@ interface LateChange {
 
 /** What came before the last moments of a log: its lines of the history were on the disk long before the end. */
 const LATE_MS = 2000;
+/** From so many changes on an update is shorter than the lines of history that it stands for. */
+const BULK_MIN = 32;
 
 /** Makes a document from pieces of an earlier one. */
 export function createDocument(
@@ -377,9 +379,10 @@ class LaneDocument implements BoardDocument {
   }
 
   /** Tells what peers' parts have brought; `bytes` are all of it, where they are known. */
-  #tellTheirs({ applied, isWhole, keys }: Merged, bytes?: Uint8Array): void {
+  #tellTheirs({ applied, isWhole, keys, newKeys }: Merged, bytes?: Uint8Array): void {
     if (applied.length === 0) return;
-    this.#tell(bytes ?? encodeUpdate({ isWhole, parts: applied }), 'remote', keys);
+    const isBulk = keys.size >= BULK_MIN && keys.size === newKeys;
+    this.#tell(bytes ?? encodeUpdate({ isWhole, parts: applied }), 'remote', keys, isBulk);
   }
 
   /** What the keys hold now. */
@@ -392,9 +395,14 @@ class LaneDocument implements BoardDocument {
     });
   }
 
-  #tell(bytes: Uint8Array, origin: 'local' | 'remote' | 'cut', keys: ReadonlySet<string>): void {
+  #tell(
+    bytes: Uint8Array,
+    origin: 'local' | 'remote' | 'cut',
+    keys: ReadonlySet<string>,
+    isBulk = false,
+  ): void {
     const changes = this.#changesOf(keys);
-    for (const listener of this.#listeners) listener(bytes, origin, changes);
+    for (const listener of this.#listeners) listener(bytes, origin, changes, isBulk);
   }
 }
 

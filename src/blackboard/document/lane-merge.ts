@@ -18,8 +18,17 @@ import type { WinnerIndex } from './winner-index.ts';
 import { createWinner, sizeOf } from './winner.ts';
 import { inspectUpdate, newestWrites } from '../lanes/inspect-update.ts';
 import type { NewestWrites, UpdateFacts } from '../lanes/inspect-update.ts';
+import { writeOf } from '../lanes/lane-format.ts';
 import type { Seen } from '../lanes/lane-format.ts';
-import { clockOf, createLane, laneName, trimmedWriteIn, wholeOf, writesOf } from '../lanes/lane.ts';
+import {
+  clockOf,
+  createLane,
+  laneName,
+  shareSeen,
+  trimmedWriteIn,
+  wholeOf,
+  writesOf,
+} from '../lanes/lane.ts';
 import type { Lane, LaneId } from '../lanes/lane.ts';
 import { addNewKeys } from '../lanes/new-keys.ts';
 import { createParking } from '../lanes/parking.ts';
@@ -45,6 +54,8 @@ export interface Merged {
   isMalformed: boolean;
   /** All of the update, and nothing else, was applied. */
   isAsSent: boolean;
+  /** How many keys were written for the first time in their lanes, and have no end; undefined once something else was applied. */
+  newKeys: number | undefined;
   /** It is of the pieces of a whole replica. */
   readonly isWhole: boolean;
 }
@@ -195,6 +206,7 @@ export class LaneMerge {
       isUnpermitted: false,
       isMalformed: false,
       isAsSent: true,
+      newKeys: 0,
       isWhole,
     };
     this.#mergeInto(checked, ms, merged);
@@ -321,10 +333,15 @@ export class LaneMerge {
       this.#past.keep(part, known, facts);
       return false;
     }
-    add(lane, facts);
+    const isNewKeys = addNewKeys(lane, facts);
+    if (!isNewKeys) Y.applyUpdateV2(lane.doc, facts.update);
     this.#lanes.add(lane);
     this.#winners.know(lane);
-    this.#putAll(lane, newest, merged.keys);
+    if (isNewKeys) this.#putNew(lane, facts, merged);
+    else {
+      merged.newKeys = undefined;
+      this.#putAll(lane, newest, merged.keys);
+    }
     if (facts.to >= this.#rules.limitOf(part)) this.#winners.ended(lane, merged.keys);
     const { did, client, gen } = part;
     merged.applied.push({ did, client, gen, update: facts.update });
@@ -372,6 +389,7 @@ export class LaneMerge {
       this.#own.contested();
       return false;
     }
+    merged.newKeys = undefined;
     this.#lanes.add(lane);
     this.#winners.replaced(known, lane, merged.keys);
     const { did, client, gen } = lane;
@@ -416,6 +434,7 @@ export class LaneMerge {
       merged.isUnpermitted = true;
       return false;
     }
+    merged.newKeys = undefined;
     this.#lanes.add(lane);
     this.#winners.know(lane);
     for (const found of writesOf(lane)) {
@@ -424,6 +443,22 @@ export class LaneMerge {
     }
     merged.applied.push(part);
     return true;
+  }
+
+  /** As {@link #putAll}, of what only sets new keys: the lane holds what was read of it. */
+  #putNew(lane: Lane, { items }: UpdateFacts, merged: Merged): void {
+    let seen: Seen | undefined;
+    for (const { key, clock, write: facts } of items) {
+      if (key === undefined || facts === undefined) continue;
+      const { raw, sizeBytes } = facts;
+      shareSeen(raw, seen);
+      if (raw.s !== undefined) seen = raw.s;
+      const found = { write: writeOf(key, raw), clock };
+      this.#winners.put(createWinner(lane, found, sizeOf(key, sizeBytes)), merged.keys);
+      if (merged.newKeys !== undefined) merged.newKeys += 1;
+      // What ends may have ended by now.
+      if (raw.u !== undefined) merged.newKeys = undefined;
+    }
   }
 
   #putAll(lane: Lane, newest: NewestWrites, keys: Set<string>): void {
@@ -436,10 +471,6 @@ export class LaneMerge {
       this.#winners.put(createWinner(lane, found, sizeOf(key, facts.sizeBytes)), keys);
     }
   }
-}
-
-function add(lane: Lane, facts: UpdateFacts): void {
-  if (!addNewKeys(lane, facts)) Y.applyUpdateV2(lane.doc, facts.update);
 }
 
 /** The keys that an update names. */

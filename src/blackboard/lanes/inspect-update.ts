@@ -101,11 +101,12 @@ export function newestWrites(lane: Lane, facts: UpdateFacts): NewestWrites | und
     const isHere = origin !== undefined && origin >= from;
     const key = origin === undefined ? name : isHere ? ends.get(origin) : keyAt(lane, origin);
     if (key === undefined) return undefined;
-    if (!isHere && newest.has(key)) return undefined;
     if (origin === undefined && lane.entries._map.has(key)) return undefined;
     if (isHere) ends.delete(origin);
     if (hasChains) ends.set(clock + length - 1, key);
+    const { size } = newest;
     newest.set(key, write);
+    if (!isHere && newest.size === size) return undefined;
   }
   return newest;
 }

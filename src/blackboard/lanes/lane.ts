@@ -105,14 +105,18 @@ export function trimmedWriteIn(
   if (item === undefined || item.deleted || !(item.content instanceof Y.ContentAny)) {
     return undefined;
   }
-  const raw = item.content.arr[0] as RawWrite & { s?: Seen };
+  const raw = item.content.arr[0] as RawWrite;
   item.content.arr = [raw];
-  const { s } = raw;
-  if (s !== undefined) {
-    const isSame = s.length === before?.length && s.every((one, at) => one === before[at]);
-    raw.s = isSame ? before : s.slice();
-  }
+  shareSeen(raw, before);
   return { write: writeOf(key, raw), clock: item.id.clock };
+}
+
+/** Has what the writer had seen be the same array as `before` where it says the same, else one that is no longer than it need be. */
+export function shareSeen(raw: RawWrite & { s?: Seen }, before: Seen | undefined): void {
+  const { s } = raw;
+  if (s === undefined) return;
+  const isSame = s.length === before?.length && s.every((one, at) => one === before[at]);
+  raw.s = isSame ? before : s.slice();
 }
 
 /** Whether the lane holds a write of this key. */

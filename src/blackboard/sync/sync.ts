@@ -105,6 +105,8 @@ const BLANK_VECTOR = encodeVector([]);
 const TOLD_MIN = 1000;
 /** So much of what came is written while more is read: as much again at the most waits for the disk then. */
 const UNWRITTEN_BYTES_MAX = 256 * 1024;
+/** A call takes several turns of the event loop, each of which may wait for a slice; and the first piece need not wait for the next ones. */
+const SENDING_SLICE_MS = 2;
 const NOTHING = new Uint8Array(0);
 
 /** Makes the sync of this node. `updateBytesMax` bounds what one sync may bring. */
@@ -437,7 +439,7 @@ class StreamSync implements BoardSync {
 
   /** Sends what they lack, in pieces. */
   async #sendAll(conversation: SyncConversation, theirs: StateMessage): Promise<void> {
-    const slices = createSlices();
+    const slices = createSlices(SENDING_SLICE_MS);
     let last: Uint8Array = NOTHING;
     const of = this.#components.boards.find(theirs.board)?.document.missingAt(theirs.vector) ?? 0;
     const told = of < TOLD_MIN ? {} : { of };

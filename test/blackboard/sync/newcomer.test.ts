@@ -1,6 +1,6 @@
 /** A node that comes to a large board: it reads what has come, and a person sees how much that is. */
 import { expect, it } from 'vitest';
-import type { BoardComing } from '../../../src/blackboard/index.ts';
+import type { BoardComing, HistoryLine } from '../../../src/blackboard/index.ts';
 import { calm } from '../hub.ts';
 import { makeMesh } from '../support.ts';
 import type { Mesh } from '../support.ts';
@@ -39,6 +39,28 @@ it('a newcomer reads what has come of a large board, and is told how much of how
   const rising = seen.map(({ changes }) => changes);
   expect(rising).toEqual(rising.toSorted((x, y) => x - y));
   expect([b?.blackboard.coming(), board?.info().coming]).toEqual([[], undefined]);
+  await mesh.stop();
+});
+
+it('the history of what came in bulk is what was written, and takes no more of the disk than what was sent', async () => {
+  const mesh = await makeMesh(['A', 'B']);
+  const [a, b] = mesh.members;
+  await filled(mesh, ENTRIES);
+  mesh.connectAll();
+  const board = await b?.blackboard.board('plan');
+  for (let turn = 0; turn < 3000 && (board?.info().keys ?? 0) < ENTRIES; turn += 1) await calm(1);
+  const query = { limit: 2 * ENTRIES };
+  const theirs = await (await a?.blackboard.board('plan'))?.history(query);
+  const ours = await board?.history(query);
+  const said = (lines: readonly HistoryLine[] = []): unknown[] =>
+    lines
+      .map(({ key, value, by, at }) => ({ key, value, by, at }))
+      .toSorted((x, y) => (x.key < y.key ? -1 : 1));
+  expect(said(ours?.lines)).toEqual(said(theirs?.lines));
+  expect(ours?.lines).toHaveLength(ENTRIES);
+  const bytes = [...(b?.history.rows.values() ?? [])].reduce((sum, row) => sum + row.length, 0);
+  // As lines of JSON these were about 80 bytes each, of a short did.
+  expect(bytes / ENTRIES).toBeLessThan(50);
   await mesh.stop();
 });
 
