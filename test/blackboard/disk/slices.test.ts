@@ -6,10 +6,14 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createSlices } from '../../../src/blackboard/disk/slices.ts';
 import type { Did } from '../../../src/core/index.ts';
 import { journalTable } from '../journal-table.ts';
-import { makeDocument, openBoard } from '../support.ts';
+import { calm } from '../hub.ts';
+import { makeDocument, makeMesh, openBoard } from '../support.ts';
 
 const SLICE_MS = 8;
 const SELF = 'did:key:z6MkBob' as Did;
+/** They go to a newcomer in a dozen pieces, each of at least so many bytes. */
+const ENTRIES = 6000;
+const PIECE_BYTES_MIN = 4096;
 
 let nowMs = 0;
 let turn = 0;
@@ -99,5 +103,24 @@ describe('slices', () => {
     expect([...done.values()].reduce((sum, pieces) => sum + pieces, 0)).toBeGreaterThan(30);
     expect(most()).toBe(SLICE_MS);
     board.close();
+  });
+
+  it('are of 2 ms where a newcomer is sent a board: a call of the one that sends takes several turns', async () => {
+    const mesh = await makeMesh(['A', 'B']);
+    const [asks, sends] = mesh.members;
+    const board = await sends?.blackboard.board('plan');
+    if (board === undefined) throw new Error('nobody sends');
+    await Promise.all(Array.from({ length: ENTRIES }, (_, i) => board.set(`key-${i}`, i)));
+    done.clear();
+    mesh.hub.seesChunk = ({ from }, { length }) => {
+      if (from === sends?.id && length > PIECE_BYTES_MIN) work(1);
+    };
+    mesh.connectAll();
+    const copy = await asks?.blackboard.board('plan');
+    for (let at = 0; at < 3000 && copy?.info().keys !== ENTRIES; at += 1) await calm(1);
+    expect(copy?.info().keys).toBe(ENTRIES);
+    expect([...done.values()].reduce((sum, pieces) => sum + pieces, 0)).toBeGreaterThan(10);
+    expect(most()).toBe(2);
+    await mesh.stop();
   });
 });
