@@ -4,10 +4,12 @@
  * needs one round, as its next ballot was promised with the last one.
  */
 import { StarlingError, backoffMs, pause } from '../../core/index.ts';
-import type { Clock, Did, ErrorCode, Json, Random } from '../../core/index.ts';
+import type { Clock, Did, Json, Random } from '../../core/index.ts';
 import type { Accepted, Ballot, QuorumAnswer, QuorumQuestion, StrongState } from './acceptor.ts';
+import { askFewFirst } from './few-first.ts';
+import type { Trouble } from './few-first.ts';
 import type { Cell } from './format.ts';
-import { groupsOf, voterName, votersOf } from './replica-set.ts';
+import { fewBeside, groupsOf, voterName, votersOf } from './replica-set.ts';
 import type { ReplicaSet } from './replica-set.ts';
 import type { Voter } from '../lanes/voters.ts';
 import { beginRound } from './round.ts';
@@ -24,19 +26,26 @@ export interface ProposerComponents {
   boot(): Promise<number>;
   /** The replicas of a board as this node knows them now. */
   setOf(board: string): Promise<ReplicaSet>;
+  /** This node among the replicas of a set, if it is one. */
+  ownVoter(set: ReplicaSet): Promise<Voter | undefined>;
+  /** Whether there is a connection to a replica. */
+  isThere(voter: Voter): boolean;
   /** Asks one replica; undefined when it gave no answer in time. Never rejects. */
-  ask(
+  readonly ask: (
     voter: Voter,
     set: ReplicaSet,
     asked: { readonly cell: Cell; readonly question: QuorumQuestion },
-  ): Promise<QuorumAnswer | Trouble | undefined>;
+  ) => Promise<QuorumAnswer | Trouble | undefined>;
+  /** Hears of replicas that were not asked for what a majority has now: they may be told later. */
+  readonly untold: (cell: Cell, untold: Untold) => void;
 }
 
-/** Why a replica does not answer what it was asked. */
-export type Trouble =
-  /** The replicas have changed: this node knows those of now, and asks them. */
-  | { readonly t: 'moved' }
-  | { readonly t: 'failed'; readonly code: ErrorCode; readonly text: string };
+/** What some replicas of a set have not been told that a majority has on disk. */
+export interface Untold {
+  readonly set: ReplicaSet;
+  readonly question: Extract<QuorumQuestion, { t: 'accept' }>;
+  readonly voters: readonly Voter[];
+}
 
 /** One request. */
 export interface Proposal {
@@ -50,6 +59,8 @@ export interface Proposal {
   readonly since?: number | undefined;
   readonly isFresh?: boolean | undefined;
   readonly patienceMs: number;
+  /** Whether all replicas are asked, not just as many as are needed. */
+  readonly toAll?: boolean | undefined;
 }
 
 /** The proposer of this node. */
@@ -63,6 +74,8 @@ export interface Proposer {
   forget(cell: Cell): void;
 }
 
+/** How long a replica that hung is not among those that are asked first. */
+const LATE_MS = 5000;
 const RETRY = { baseMs: 5, capMs: 640 } as const;
 /** Keys whose next ballot is promised to this node. */
 const KNOWN_MAX = 4096;
@@ -93,6 +106,8 @@ class RoundProposer implements Proposer {
   readonly #components: ProposerComponents;
   readonly #turns = new Map<string, Turn>();
   readonly #known = new Map<string, Known>();
+  /** Names of replicas that did not answer in time. */
+  readonly #late = new Set<string>();
   #counter = 0;
 
   constructor(components: ProposerComponents) {
@@ -158,7 +173,7 @@ class RoundProposer implements Proposer {
         isFresh,
         ...promised,
       });
-      const over = await this.#run(cell, set, { round, failures });
+      const over = await this.#run(proposal, set, { round, failures });
       isOut ||= round.isOut;
       since ??= round.isOut ? round.basedOn : undefined;
       if (over?.t === 'done') {
@@ -167,7 +182,8 @@ class RoundProposer implements Proposer {
         return { result: over.result, state: over.state };
       }
       if (over?.t === 'forgotten') break;
-      if (over?.t === 'refused') this.#moveOn(over.higher[0]);
+      // Also where one has refused, and the others were too few without it.
+      this.#moveOn(round.higher[0]);
       await pause(clock, 1 + backoffMs(tries, RETRY, random));
       set = await this.#components.setOf(cell.board);
     }
@@ -176,39 +192,59 @@ class RoundProposer implements Proposer {
   }
 
   /** Runs a round; undefined when too few replicas answered. */
-  #run(
-    cell: Cell,
+  async #run(
+    { cell, toAll = false }: Proposal,
     set: ReplicaSet,
     { round, failures }: { readonly round: Round; readonly failures: Failures },
   ): Promise<RoundEnd | undefined> {
     const voters = votersOf(set);
     // The board was closed meanwhile, as the node stops: nobody is there to end the wait.
-    if (voters.length === 0) return Promise.resolve(undefined);
-    return new Promise((resolve, reject) => {
-      const askAll = (): void => {
-        const { question } = round;
-        let left = voters.length;
-        const hear = (voter: Voter, answer: QuorumAnswer | Trouble | undefined): void => {
+    if (voters.length === 0) return undefined;
+    const { clock, ask, untold } = this.#components;
+    for (;;) {
+      const { question } = round;
+      const { end, unasked } = await askFewFirst<RoundEnd | 'ask'>({
+        clock,
+        voters,
+        first: toAll ? voters : await this.#firstOf(set),
+        ask: (voter) => ask(voter, set, { cell, question }),
+        hear: (voter, answer) => {
           if (answer?.t === 'failed') failures.last = answer;
           const isAnswer = answer !== undefined && 'ballot' in answer;
-          const over = isAnswer ? round.hear(voterName(voter), answer) : undefined;
-          left -= 1;
-          if (over === 'ask') askAll();
-          else if (over !== undefined) resolve(over);
-          // What was asked anew has its own end.
-          else if (answer?.t === 'moved' || (left === 0 && round.question === question)) {
-            resolve(undefined);
-          }
-        };
-        for (const voter of voters) {
-          this.#components
-            .ask(voter, set, { cell, question })
-            .then((answer) => hear(voter, answer))
-            .catch(reject);
-        }
-      };
-      askAll();
-    });
+          return isAnswer ? round.hear(voterName(voter), answer) : undefined;
+        },
+        late: (late) => this.#noteLate(late),
+      });
+      if (end === 'ask') continue;
+      if (end?.t === 'done' && question.t === 'accept' && unasked.length > 0) {
+        untold(cell, { set, question, voters: unasked });
+      }
+      return end;
+    }
+  }
+
+  /** Who is asked first: this node and as many as make a majority with it; while replicas change, all of them. */
+  async #firstOf(set: ReplicaSet): Promise<readonly Voter[]> {
+    const components = this.#components;
+    const own = set.before === undefined ? await components.ownVoter(set) : undefined;
+    const few =
+      own &&
+      fewBeside(
+        own,
+        set,
+        (voter) => !this.#late.has(voterName(voter)) && components.isThere(voter),
+      );
+    return own === undefined || few === undefined ? votersOf(set) : [own, ...few];
+  }
+
+  /** Whoever hangs is not among the first for a while: it would hold up each change anew. */
+  #noteLate(voters: Iterable<Voter>): void {
+    for (const voter of voters) {
+      const name = voterName(voter);
+      if (this.#late.has(name)) continue;
+      this.#late.add(name);
+      this.#components.clock.schedule(LATE_MS, () => this.#late.delete(name));
+    }
   }
 
   /** What was promised ahead, by the same set, to a request that was not tried before. */

@@ -7,9 +7,8 @@ import { settledWithin } from '../../core/index.ts';
 import type { Clock } from '../../core/index.ts';
 import type { Ballot, Shown, StrongState } from './acceptor.ts';
 import type { Cell } from './format.ts';
-import { isMajority } from './groups.ts';
-import type { Trouble } from './proposer.ts';
-import { groupsOf, voterName, votersOf } from './replica-set.ts';
+import type { Trouble } from './few-first.ts';
+import { fewBeside, groupsOf, voterName, votersOf } from './replica-set.ts';
 import type { ReplicaSet } from './replica-set.ts';
 import { beginLook } from './strong-read.ts';
 import type { Voter } from '../lanes/voters.ts';
@@ -98,7 +97,7 @@ class MajorityReader implements Reader {
     { voter: own, kept }: Own & { readonly kept: Shown },
   ): Promise<StrongState | undefined> {
     const components = this.#components;
-    const few = this.#fewBeside(own, set);
+    const few = fewBeside(own, set, (voter) => components.isThere(voter));
     if (few === undefined) return undefined;
     const { accepted } = kept;
     const looking = beginLook(groupsOf(set), accepted);
@@ -113,23 +112,6 @@ class MajorityReader implements Reader {
     });
     if (found === undefined) await settledWithin(FIRST_MS, Promise.all(asked), components.clock);
     return found === 'differ' ? undefined : found;
-  }
-
-  /** As many others as make a majority with this node, those after it first; undefined where too few are there. */
-  #fewBeside(own: Voter, set: ReplicaSet): readonly Voter[] | undefined {
-    const voters = votersOf(set);
-    const at = voters.findIndex((voter) => voterName(voter) === voterName(own));
-    const others = [...voters.slice(at + 1), ...voters.slice(0, at)];
-    const groups = groupsOf(set);
-    const names = new Set([voterName(own)]);
-    const few: Voter[] = [];
-    for (const voter of others) {
-      if (isMajority(groups, names)) break;
-      if (!this.#components.isThere(voter)) continue;
-      names.add(voterName(voter));
-      few.push(voter);
-    }
-    return isMajority(groups, names) ? few : undefined;
   }
 
   #lookAll(set: ReplicaSet, cell: Cell, own: Own | undefined): Promise<StrongState | undefined> {

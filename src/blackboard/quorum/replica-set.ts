@@ -9,6 +9,7 @@ import type { Did } from '../../core/index.ts';
 import { isBelow } from '../lanes/lane-format.ts';
 import { firstVoters, readVoters } from '../lanes/voters.ts';
 import type { Voter } from '../lanes/voters.ts';
+import { isMajority } from './groups.ts';
 import type { Groups } from './groups.ts';
 
 /** The replicas of a board at one time. */
@@ -73,6 +74,28 @@ function derivedOf(set: ReplicaSet): Derived {
   };
   derived.set(set, made);
   return made;
+}
+
+/**
+ * As many others as make a majority with `own`, those after it first, so that whoever reads asks those whom it asks when it
+ * changes something; undefined where too few are there.
+ */
+export function fewBeside(
+  own: Voter,
+  set: ReplicaSet,
+  isThere: (voter: Voter) => boolean,
+): readonly Voter[] | undefined {
+  const { groups, voters } = derivedOf(set);
+  const at = voters.findIndex((voter) => voterName(voter) === voterName(own));
+  const names = new Set([voterName(own)]);
+  const few: Voter[] = [];
+  for (const voter of [...voters.slice(at + 1), ...voters.slice(0, at)]) {
+    if (isMajority(groups, names)) break;
+    if (!isThere(voter)) continue;
+    names.add(voterName(voter));
+    few.push(voter);
+  }
+  return isMajority(groups, names) ? few : undefined;
 }
 
 /** The set while the replicas change to `voters` by `record`. */

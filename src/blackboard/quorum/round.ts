@@ -58,6 +58,8 @@ export interface Round {
   readonly isOut: boolean;
   /** How many changes there were when this one was proposed; undefined before that. */
   readonly basedOn: number | undefined;
+  /** The highest ballot that a replica named which refused this one; this one as long as none did. */
+  readonly higher: Ballot;
   /** Hears an answer. Gives the end of the round, or whether `question` is to be asked anew, or nothing yet. */
   hear(replica: string, answer: QuorumAnswer): RoundEnd | 'ask' | undefined;
 }
@@ -78,12 +80,12 @@ class ProposerRound implements Round {
   /** The highest number of what replicas have erased. */
   #erased = 0;
   #result: Json = null;
-  #higher: Ballot;
+  higher: Ballot;
   #isOver = false;
 
   constructor(init: RoundInit) {
     this.#init = init;
-    this.#higher = init.ballot;
+    this.higher = init.ballot;
     this.question =
       init.known === undefined
         ? { t: 'prepare', ballot: init.ballot }
@@ -119,10 +121,10 @@ class ProposerRound implements Round {
     // What comes twice is refused the second time.
     if (this.#yes.has(replica)) return undefined;
     this.#no.add(replica);
-    if (compareBallots(higher, this.#higher) > 0) this.#higher = higher;
+    if (compareBallots(higher, this.higher) > 0) this.higher = higher;
     if (!isLost(this.#init.groups, this.#no)) return undefined;
     this.#isOver = true;
-    return { t: 'refused', higher: this.#higher, isOut: this.isOut };
+    return { t: 'refused', higher: this.higher, isOut: this.isOut };
   }
 
   #note({ accepted, count = 0 }: Extract<QuorumAnswer, { t: 'promised' }>): void {

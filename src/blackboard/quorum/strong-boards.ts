@@ -6,7 +6,7 @@
  * reads the board as others are read.
  */
 import { randomUUID } from 'node:crypto';
-import { StarlingError } from '../../core/index.ts';
+import { StarlingError, unawaited } from '../../core/index.ts';
 import type { Clock, Did, Json, Logger, PeerId, Random, Scope } from '../../core/index.ts';
 import type { Network } from '../../network/index.ts';
 import type { Table } from '../../store/index.ts';
@@ -19,14 +19,14 @@ import type { StrongBoard } from './electorate.ts';
 import { createErasing } from './erasing.ts';
 import type { Erasing } from './erasing.ts';
 import type { Cell, Reply } from './format.ts';
-import { createLateShowing } from './late-showing.ts';
-import type { LateShowing } from './late-showing.ts';
 import { createPacedShowing } from './paced-showing.ts';
 import type { PacedShowing } from './paced-showing.ts';
 import { createQuorumLinks } from './links.ts';
 import type { QuorumLinks } from './links.ts';
 import { createProposer, noQuorum, unknownOutcome } from './proposer.ts';
-import type { Proposer, ProposerComponents } from './proposer.ts';
+import type { Proposer, ProposerComponents, Untold } from './proposer.ts';
+import { createQuietKeys } from './quiet-keys.ts';
+import type { QuietKeys } from './quiet-keys.ts';
 import { rankedFor } from './ranking.ts';
 import { createReader } from './reader.ts';
 import type { Reader } from './reader.ts';
@@ -112,6 +112,13 @@ const CHANGE_MS = 120_000;
 /** How long after a start, and how often, a change of replicas is looked for that nobody ended. */
 const FINISH_MS = 60_000;
 const DISK_MS = 5000;
+/** When what was accepted is looked at again. A key that goes on changing has a proposer, who shows what it is. */
+const SHOW = { quietMs: 2500, turnsMax: Number.POSITIVE_INFINITY, atOnce: 1 } as const;
+/**
+ * When replicas that were not needed are told what was chosen: soon when a key rests, and about once a second while
+ * it changes. Sooner: more messages; later: more is on the disks of no more replicas than it must be.
+ */
+const TELL = { quietMs: 100, turnsMax: 10, atOnce: 16 } as const;
 /** Keys that begin with this are the board's own. */
 const HIDDEN = '\u0000';
 
@@ -129,7 +136,9 @@ class QuorumBoards implements StrongBoards {
   readonly #reader: Reader;
   readonly #changes: SetChanges;
   readonly #answers: StrongAnswers;
-  readonly #toShow: LateShowing;
+  /** What was accepted here is shown by whoever proposed it, who may be gone before that. */
+  readonly #toShow: QuietKeys<undefined>;
+  readonly #toTell: QuietKeys<Untold>;
   readonly #showing: PacedShowing<Chosen>;
   readonly #toErase: Erasing;
   readonly #seen = new SeenKeys();
@@ -137,7 +146,18 @@ class QuorumBoards implements StrongBoards {
   constructor(components: StrongBoardsComponents, scope: Scope) {
     const { network, clock, logger, table, self, random } = components;
     this.#components = components;
-    this.#toShow = createLateShowing(scope, logger, (cell) => this.#show(cell));
+    this.#toShow = createQuietKeys({
+      scope,
+      logger,
+      ...SHOW,
+      turn: (cell) => this.#show(cell),
+    });
+    this.#toTell = createQuietKeys<Untold>({
+      scope,
+      logger,
+      ...TELL,
+      turn: (cell, untold) => this.#tell(cell, untold),
+    });
     this.#showing = createPacedShowing<Chosen>(scope, ({ board }, chosen) => {
       if (!components.isShown(board, chosen)) components.chosen(board, chosen);
     });
@@ -160,7 +180,7 @@ class QuorumBoards implements StrongBoards {
       peerOf: (did) => this.#peerOf(did),
       kept: (cell, isAccepted) => {
         if (cell.key === SET_KEY) return;
-        if (isAccepted) this.#toShow.add(cell);
+        if (isAccepted) this.#toShow.add(cell, undefined);
         this.#toErase.add(cell, isAccepted);
       },
       erased: (cell) => this.#proposer.forget(cell),
@@ -176,6 +196,12 @@ class QuorumBoards implements StrongBoards {
       setOf: (board) => electorate.setOf(board),
       ask: async (voter, set, { cell, question }) =>
         answerIn(await electorate.ask(voter, set, { cell, ask: question })),
+      ownVoter: (set) => electorate.ownVoter(set),
+      isThere: ({ did }) => this.#isThere(did),
+      untold: (cell, untold) => {
+        if (this.#toTell.add(cell, untold)) return;
+        unawaited(this.#tell(cell, untold), logger, 'what was chosen was not told to all');
+      },
     });
     this.#reader = this.#makeReader();
     this.#changes = createSetChanges({
@@ -372,7 +398,14 @@ class QuorumBoards implements StrongBoards {
         rewrite: async (cell) => {
           const id = randomUUID();
           const change = (value: Json | undefined) => ({ value, result: null });
-          await this.#proposer.propose({ cell, request: id, op: id, change, patienceMs: HAND_MS });
+          await this.#proposer.propose({
+            cell,
+            request: id,
+            op: id,
+            change,
+            patienceMs: HAND_MS,
+            toAll: true,
+          });
         },
         keys: async (board) => {
           const { keys } = await this.#replica.keys(board);
@@ -403,6 +436,17 @@ class QuorumBoards implements StrongBoards {
   /** Whether this node is a replica of a board, with the disk that it has. */
   async #isReplica(board: string): Promise<boolean> {
     return (await this.#electorate.ownVoter(await this.#electorate.setOf(board))) !== undefined;
+  }
+
+  /** Tells replicas that are there what a majority has accepted: late, as a message that was long under way. */
+  async #tell(cell: Cell, { set, question, voters }: Untold): Promise<void> {
+    const electorate = this.#electorate;
+    if ((await electorate.setOf(cell.board)).number !== set.number) return;
+    const { t, ballot, state, next } = question;
+    // They have not taken the step before either: they need the whole state.
+    const ask = { t, ballot, state, next } as const;
+    const there = voters.filter(({ did }) => this.#isThere(did));
+    await Promise.all(there.map((voter) => electorate.ask(voter, set, { cell, ask })));
   }
 
   /** Shows what was chosen of a key, if that is not shown. */

@@ -124,8 +124,29 @@ describe('a strong board', () => {
       }),
     );
     for (const other of others) expect((await board(other)).get('k')?.value).toBe('before');
-    await settle();
+    for (let turns = 0; turns < 100; turns += 1) {
+      await calm();
+      mesh.clock.advance(100);
+    }
+    await calm();
     for (const other of others) expect((await board(other)).get('k')?.value).toBe('after');
+  });
+
+  it('has on the disks of all replicas soon what is on those of more than half at once', async () => {
+    await withJobs();
+    const rows = (): readonly string[] =>
+      REPLICAS.map((name) => {
+        const all = [...member(name).strong.rows];
+        const [, row] = all.find(([key]) => key.startsWith('row/')) ?? [];
+        return row === undefined ? '' : Buffer.from(row).toString();
+      });
+    await driven((await board('bob')).set('k', 'first'));
+    expect(rows().filter((row) => row.includes('"first"'))).toHaveLength(2);
+    mesh.clock.advance(100);
+    await driven((await board('bob')).set('k', 'second'));
+    await settle(3);
+    expect(rows().filter((row) => row.includes('"second"'))).toHaveLength(3);
+    expect(new Set(rows()).size).toBe(1);
   });
 
   it('lets one of many have its way that compare and set at once', async () => {
