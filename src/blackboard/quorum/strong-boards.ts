@@ -112,8 +112,11 @@ const CHANGE_MS = 120_000;
 /** How long after a start, and how often, a change of replicas is looked for that nobody ended. */
 const FINISH_MS = 60_000;
 const DISK_MS = 5000;
-/** When what was accepted is looked at again. A key that goes on changing has a proposer, who shows what it is. */
-const SHOW = { quietMs: 2500, turnsMax: Number.POSITIVE_INFINITY, atOnce: 1 } as const;
+/**
+ * When what was accepted is looked at again: once it rests. A key that goes on changing has a proposer, who shows what it is, and
+ * is looked at once a minute: a reading amid changes takes the proposer's turn. Sooner: more such readings.
+ */
+const SHOW = { quietMs: 2500, turnsMax: 24, atOnce: 1 } as const;
 /**
  * When replicas that were not needed are told what was chosen: soon when a key rests, and about once a second while
  * it changes. Sooner: more messages; later: more is on the disks of no more replicas than it must be.
