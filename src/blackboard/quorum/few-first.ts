@@ -19,11 +19,11 @@ export interface FewFirstInit<End> {
   /** Of the voters those that are asked first. */
   readonly first: readonly Voter[];
   /** Asks one; undefined when it gave no answer in time. Never rejects. */
-  ask(voter: Voter): Promise<QuorumAnswer | Trouble | undefined>;
+  readonly ask: (voter: Voter) => Promise<QuorumAnswer | Trouble | undefined>;
   /** Hears each answer until it gives the end. */
-  hear(voter: Voter, answer: QuorumAnswer | Trouble | undefined): End | undefined;
+  readonly hear: (voter: Voter, answer: QuorumAnswer | Trouble | undefined) => End | undefined;
   /** Hears which of the first had not answered when the others were asked for that. */
-  late(voters: Iterable<Voter>): void;
+  readonly late: (voters: Iterable<Voter>) => void;
 }
 
 /** What a question has come to. */

@@ -23,7 +23,7 @@ export interface QuietKeysInit<T> {
   /** Keys whose turn is at the same time. Lower: less of the node at once. */
   readonly atOnce: number;
   /** Called for each key; what it throws is no concern, as the key's next change has its turn too. */
-  turn(cell: Cell, last: T): Promise<void>;
+  readonly turn: (cell: Cell, last: T) => Promise<void>;
 }
 
 /** Keys that wait. */

@@ -147,7 +147,7 @@ class QuorumBoards implements StrongBoards {
   readonly #seen = new SeenKeys();
 
   constructor(components: StrongBoardsComponents, scope: Scope) {
-    const { network, clock, logger, table, self, random } = components;
+    const { network, clock, logger, table } = components;
     this.#components = components;
     this.#toShow = createQuietKeys({
       scope,
@@ -190,22 +190,7 @@ class QuorumBoards implements StrongBoards {
     });
     const electorate = this.#electorate;
     const isStopped = (): boolean => scope.closed;
-    this.#proposer = createProposer({
-      self,
-      clock,
-      random,
-      isStopped,
-      boot: () => this.#replica.boot(),
-      setOf: (board) => electorate.setOf(board),
-      ask: async (voter, set, { cell, question }) =>
-        answerIn(await electorate.ask(voter, set, { cell, ask: question })),
-      ownVoter: (set) => electorate.ownVoter(set),
-      isThere: ({ did }) => this.#isThere(did),
-      untold: (cell, untold) => {
-        if (this.#toTell.add(cell, untold)) return;
-        unawaited(this.#tell(cell, untold), logger, 'what was chosen was not told to all');
-      },
-    });
+    this.#proposer = this.#makeProposer(isStopped);
     this.#reader = this.#makeReader();
     this.#changes = createSetChanges({
       clock,
@@ -366,6 +351,27 @@ class QuorumBoards implements StrongBoards {
       }
     }
     throw noQuorum({ cell }, await this.#electorate.setOf(id));
+  }
+
+  #makeProposer(isStopped: () => boolean): Proposer {
+    const electorate = this.#electorate;
+    const { self, clock, random, logger } = this.#components;
+    return createProposer({
+      self,
+      clock,
+      random,
+      isStopped,
+      boot: () => this.#replica.boot(),
+      setOf: (board) => electorate.setOf(board),
+      ask: async (voter, set, { cell, question }) =>
+        answerIn(await electorate.ask(voter, set, { cell, ask: question })),
+      ownVoter: (set) => electorate.ownVoter(set),
+      isThere: ({ did }) => this.#isThere(did),
+      untold: (cell, untold) => {
+        if (this.#toTell.add(cell, untold)) return;
+        unawaited(this.#tell(cell, untold), logger, 'what was chosen was not told to all');
+      },
+    });
   }
 
   #makeReader(): Reader {
