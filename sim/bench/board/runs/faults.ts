@@ -117,8 +117,8 @@ export const FAULTS = Object.keys(EDITS) as readonly Fault[];
 const PROBES: readonly Edit[] = [
   {
     file: 'proposer.ts',
-    text: "if (over === 'ask') askAll();",
-    instead: "if (over === 'ask') void globalThis.starlingRun.goOn().then(askAll);",
+    text: "if (end === 'ask') continue;",
+    instead: "if (end === 'ask') { await globalThis.starlingRun.goOn(); continue; }",
   },
   { file: 'erasing.ts', text: 'const SWEEP_MS = 60_000;', instead: 'const SWEEP_MS = 700;' },
 ];
