@@ -18,6 +18,9 @@ describe('a run of the tests', () => {
     for (const name of ['home', 'tsx-0', 'starling-cli-1', `starling-${process.getuid?.()}`]) {
       await mkdir(join(folder, name), { mode: 0o700 });
     }
+    await writeFile(join(folder, 'starling-cli-1', 'config.json'), '{}');
+    // Its files are gone: another node may have had a hand in it meanwhile.
+    await mkdir(join(folder, 'starling-cli-2'), { mode: 0o700 });
     await mkdir(join(folder, 'starling-cli-hidden'), { mode: 0o755 });
     await mkdir(join(folder, 'starling-sim-hidden', 'node-1'), { recursive: true, mode: 0o755 });
     await writeFile(join(folder, 'starling-sim-hidden', 'node-1', 'token'), '', { mode: 0o444 });

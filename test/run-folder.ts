@@ -46,13 +46,15 @@ export function foldersLeft(folder: string): string[] {
 }
 
 /**
- * Whether no test forgot an entry: the empty folder of sockets, or the folder of a node which ended while
- * the sandbox of another node was about to hide it, so that `bwrap` made it again as a place to mount at.
+ * Whether no test forgot an entry: an empty folder, as that of sockets is, or one in which the sandbox of another node made
+ * a policy file while it was removed; or the folder of a node which ended while the sandbox of another node was about to
+ * hide it, so that `bwrap` made it again as a place to mount at.
  */
 function isHarmless(folder: string, name: string): boolean {
   const path = join(folder, name);
-  if (name === SOCKETS) return lstatSync(path).isDirectory() && readdirSync(path).length === 0;
-  return isMountPoint(path);
+  const isFolder = lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  if (isFolder && readdirSync(path).length === 0) return true;
+  return name !== SOCKETS && isMountPoint(path);
 }
 
 /** Whether a path is a folder, or an empty file, that `bwrap` made, with nothing but such in it. */
