@@ -161,6 +161,8 @@ class NodeGateway implements Gateway {
       config: init,
       facts: { serverInfo: serverInfoOf(init.name), instructions: instructionsOf(init.name) },
       lacking: components.lacking ?? createLacking(components.clock),
+      coming: () => this.#catalogs.coming(),
+      arriving: () => this.#catalogs.arriving(),
     });
     this.#hints = createSessionHints({
       ...components,

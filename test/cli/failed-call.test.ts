@@ -133,6 +133,21 @@ describe('starling call', () => {
     expect(stderr).toMatch(/^error: server 'every' is still starting .*\n {2}→ try again/);
   });
 
+  it('a name that a list on its way may bring is told as that, and no other tool is guessed', async () => {
+    const reason = "no tool is called 'files__read' so far: the list of alice is not here yet";
+    const data = { code: 'STARLING_TOOL_UNKNOWN', reason, hint: 'try again in a moment' };
+    const { stateDir } = await fakeNode({
+      answer: ({ method, id }, { fail }) => {
+        if (method === 'tools/list') return { tools: [{ name: 'files__reads' }] };
+        if (method === 'tools/call') fail(id, { code: -32602, message: reason, data });
+        return undefined;
+      },
+    });
+    const { stderr } = await run('call', 'files__read', '--state', stateDir);
+    expect(stderr).toContain('so far: the list of alice is not here yet');
+    expect(stderr).toContain('→ try again in a moment');
+  });
+
   it('a text that ends its line itself gets no empty line more', async () => {
     const content = ['hello\n', 'you'].map((text) => ({ type: 'text', text }));
     const { stateDir } = await fakeNode({

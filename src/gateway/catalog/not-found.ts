@@ -16,8 +16,23 @@ export function splitName(name: string): [first: string, rest: string] {
   return at <= 0 ? [name, ''] : [name.slice(0, at), name.slice(at + SEPARATOR.length)];
 }
 
-/** No tool is called `name`; `known` are the names that the caller sees. */
-export function unknownTool(name: string, known: readonly string[]): StarlingError {
+/** Peers whose lists are not here yet, in an error: the first of them by name. */
+function notHere(coming: readonly string[]): string {
+  if (coming.length === 0) return '';
+  const named = coming.slice(0, SUGGESTIONS).join(', ');
+  const more = coming.length > SUGGESTIONS ? ` and ${coming.length - SUGGESTIONS} more` : '';
+  const what = coming.length === 1 ? `the list of ${named} is` : `the lists of ${named}${more} are`;
+  return ` so far: ${what} not here yet`;
+}
+
+/**
+ * No tool is called `name`; `known` are the names that the caller sees, `coming` the peers whose lists are on their way.
+ */
+export function unknownTool(
+  name: string,
+  known: readonly string[],
+  coming: readonly string[] = [],
+): StarlingError {
   const [prefix, wanted] = splitName(name);
   const near = known
     .filter((candidate) => candidate.startsWith(`${prefix}${SEPARATOR}`))
@@ -25,21 +40,37 @@ export function unknownTool(name: string, known: readonly string[]): StarlingErr
   const holding = known.filter((candidate) => wanted !== '' && candidate.includes(wanted));
   const slip = nearest(name, near.length === 0 ? known.slice(0, COMPARED_MAX) : near, SEPARATOR);
   const close = [...new Set([...(slip === undefined ? [] : [slip]), ...holding])];
-  const text = `no tool is called '${printable(name.slice(0, 128))}'`;
+  const text = `no tool is called '${printable(name.slice(0, 128))}'${notHere(coming)}`;
+  const advice =
+    close.length === 0
+      ? 'see what there is: starling tools'
+      : `did you mean ${close.slice(0, SUGGESTIONS).join(' or ')}?`;
+  const [first] = coming;
+  if (first === undefined) return new StarlingError('STARLING_TOOL_UNKNOWN', text, { hint: advice });
+  // The peer itself knows what it has.
+  const whole = wanted === '' ? '' : ` or name the machine, as in ${first}${SEPARATOR}${printable(name.slice(0, 128))};`;
   return new StarlingError('STARLING_TOOL_UNKNOWN', text, {
-    hint:
-      close.length === 0
-        ? 'see what there is: starling tools'
-        : `did you mean ${close.slice(0, SUGGESTIONS).join(' or ')}?`,
+    hint: `try again in a moment,${whole} ${advice}`,
+    data: { coming },
   });
 }
 
-/** No prompt or resource is called `name`. */
-export function unknownItem(what: 'prompt' | 'resource', name: string): StarlingError {
+/** No prompt or resource is called `name`; `coming` are the peers whose lists are on their way. */
+export function unknownItem(
+  what: 'prompt' | 'resource',
+  name: string,
+  coming: readonly string[] = [],
+): StarlingError {
   return new StarlingError(
     'STARLING_USAGE',
-    `no ${what} is called '${printable(name.slice(0, 256))}'`,
-    what === 'resource' ? { data: { uri: name.slice(0, 2048) } } : {},
+    `no ${what} is called '${printable(name.slice(0, 256))}'${notHere(coming)}`,
+    {
+      ...(coming.length === 0 ? {} : { hint: 'try again in a moment' }),
+      data: {
+        ...(what === 'resource' ? { uri: name.slice(0, 2048) } : {}),
+        ...(coming.length === 0 ? {} : { coming }),
+      },
+    },
   );
 }
 

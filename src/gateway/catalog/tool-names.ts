@@ -13,6 +13,7 @@ export const NAME_MAX = 48;
 export const SEPARATOR = '__';
 
 const HASH_DIGITS = 6;
+const HASHED = new RegExp(`_[0-9a-f]{${HASH_DIGITS}}$`);
 
 /** One thing to name. */
 export interface Named<T> {
@@ -132,6 +133,11 @@ function assignRank(
     used.add(name);
     names.set(key, name);
   }
+}
+
+/** True for a name that may have been cut, or may stand for another: it ends as those do that get a hash. */
+export function mayBeHashed(name: string): boolean {
+  return HASHED.test(name);
 }
 
 function countOf(preferences: readonly NamePreference[]): ReadonlyMap<string, number> {

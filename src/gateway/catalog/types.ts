@@ -42,6 +42,8 @@ export interface Route {
   readonly task?: CallTask;
   /** No server lists what the route leads to: this one may have it. */
   readonly isUnlisted?: boolean;
+  /** The name is in no list so far, and may be in one that is on its way: see {@link Views.awaitsLists}. */
+  readonly isUnknown?: boolean;
   /** Another server may be tried where this one fails: running the call twice does no harm. */
   readonly mayRepeat?: boolean;
   /** To be called where the server says that it has no such tool, though it lists one. */
@@ -96,6 +98,8 @@ export interface ViewsEvents {
 export interface Views {
   readonly events: EventEmitter<ViewsEvents>;
   view(principal: Principal, spec: ViewSpec): View;
+  /** Whether lists come soon, of peers or of servers that were just listed: what is in none so far may be in these. */
+  awaitsLists(): boolean;
   /** Whether there is a server, a peer or a view of that name. */
   exists(spec: ViewSpec): boolean;
   /** Makes lists and views anew, as `config` has them. */

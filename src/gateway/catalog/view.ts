@@ -4,7 +4,7 @@
  */
 import type { View as NamedView } from '../../config/index.ts';
 import { BUILTIN_SERVER } from '../../core/index.ts';
-import type { StarlingError } from '../../core/index.ts';
+import type { PeerId, StarlingError } from '../../core/index.ts';
 import type { Lacking, ServerCatalog, ServerFacts, Standing } from '../../directory/index.ts';
 import type { Principal } from '../../guard/index.ts';
 import type { PeerView } from '../../membership/index.ts';
@@ -32,7 +32,7 @@ import {
   unknownTool,
 } from './not-found.ts';
 import { wantedOf } from './guard-resource.ts';
-import { SEPARATOR } from './tool-names.ts';
+import { SEPARATOR, mayBeHashed } from './tool-names.ts';
 import type { Scheme } from './guard-resource.ts';
 
 /** All that one principal's view is computed from, apart from the principal. */
@@ -44,6 +44,8 @@ export interface ViewComponents extends SourcesComponents {
   readonly facts: Pick<ServerFacts, 'serverInfo' | 'instructions'>;
   /** Which peers lack what they list. */
   readonly lacking: Lacking;
+  /** Peers whose first list is not here yet, for messages; default: none. */
+  readonly coming?: () => readonly PeerId[];
 }
 
 type ServerSpec = Extract<ViewSpec, { kind: 'server' }>;
@@ -132,21 +134,23 @@ class PrincipalView implements View {
     if (this.#spec.kind === 'server') return this.#atServer(this.#spec, 'prompt', name);
     const location = this.lists.locate('prompts', name);
     if (location !== undefined) return this.#toItem('prompt', location);
-    throw unknownItem('prompt', name);
+    throw unknownItem('prompt', name, this.#coming());
   }
 
   resource(uri: string, ability: 'resource/read' | 'resource/subscribe'): readonly Route[] {
     if (this.#spec.kind === 'server') return [this.#atServer(this.#spec, 'resource', uri, ability)];
     const location = this.lists.locate('resources', uri);
     if (location !== undefined) return [this.#toItem('resource', location, ability)];
-    const routes = this.#mayHave(uri)
+    const fitting = this.#fitting(uri);
+    const isUnknown = fitting.length === 0;
+    const routes = (isUnknown ? this.#mayHave(uri) : fitting)
       .filter(
         ({ source, name }) =>
           this.#isSelected(source.peer, source.catalog.server, name) &&
           this.#sources.shows(source, { scheme: 'resource', name, ability }),
       )
-      .map((one) => ({ ...this.#toItem('resource', one, ability), isUnlisted: true }));
-    if (routes.length === 0) throw unknownItem('resource', uri);
+      .map((one) => ({ ...this.#toItem('resource', one, ability), isUnlisted: true, isUnknown }));
+    if (routes.length === 0) throw unknownItem('resource', uri, this.#coming());
     return routes;
   }
 
@@ -208,11 +212,8 @@ class PrincipalView implements View {
     return this.#components.membership.peer(peer.peerId)?.presence?.load ?? 0;
   }
 
-  /**
-   * Where a URI may lead that nobody lists: to the servers whose templates it fits, else to all that have
-   * resources, because the results of a server may link to resources that it does not list.
-   */
-  #mayHave(uri: string): readonly ItemLocation[] {
+  /** Where a URI may lead that nobody lists: to the servers whose templates it fits. */
+  #fitting(uri: string): readonly ItemLocation[] {
     const found: ItemLocation[] = [];
     for (const template of this.lists.names('templates')) {
       if (found.length === ASKED_MAX) return found;
@@ -226,7 +227,11 @@ class PrincipalView implements View {
         found.push({ source, name });
       }
     }
-    if (found.length > 0) return found;
+    return found;
+  }
+
+  /** Else to all that have resources, because the results of a server may link to resources that it does not list. */
+  #mayHave(uri: string): readonly ItemLocation[] {
     return this.#sources
       .all()
       .filter(({ catalog }) => catalog.capabilities['resources'] !== undefined)
@@ -308,7 +313,9 @@ class PrincipalView implements View {
       if (!isHere(peer)) throw peerAway(peer);
       const [server, tool] = splitName(rest);
       if (tool !== '' && this.#isSelected(peer, server, tool)) {
-        return this.#toItem('tool', { source: unlistedSource(peer, server), name: tool });
+        const route = this.#toItem('tool', { source: unlistedSource(peer, server), name: tool });
+        // What a cut name stands for, only the peer's list says.
+        return mayBeHashed(name) ? { ...route, isUnknown: true } : route;
       }
     }
     const target = { server: first };
@@ -316,7 +323,23 @@ class PrincipalView implements View {
       target,
       wanted: wantedOf({ scheme: 'tool', target, name: rest }),
       obstacle: () => this.#missingTool(first, rest, name),
+      isUnknown: this.#mayBeOfPeer(first, rest),
     };
+  }
+
+  /** Whether a list of a peer could bring a tool of this name, which does not begin with the peer's. */
+  #mayBeOfPeer(first: string, rest: string): boolean {
+    if (this.#principal.kind === 'peer' || first === BUILTIN_SERVER) return false;
+    const { list } = this.#components.config;
+    const prefix = this.#named()?.prefix ?? list.prefix;
+    return prefix === 'never' || (list.merge !== false && rest !== '');
+  }
+
+  /** Whose lists are not here yet, by name, for callers that may see who there is. */
+  #coming(): readonly string[] {
+    const { coming, membership } = this.#components;
+    if (this.#principal.kind !== 'operator' && this.#principal.kind !== 'client') return [];
+    return coming?.().flatMap((peer) => membership.peer(peer)?.alias ?? []) ?? [];
   }
 
   #missingTool(server: string, tool: string, name: string): StarlingError {
@@ -328,7 +351,8 @@ class PrincipalView implements View {
       if (status.state === 'failed') return serverFailed(server, status);
       if (status.state === 'starting') return serverStarting(server);
     }
-    return unknownTool(name, this.lists.names('tools'));
+    const coming = this.#mayBeOfPeer(server, tool) ? this.#coming() : [];
+    return unknownTool(name, this.lists.names('tools'), coming);
   }
 
   #named(): NamedView | undefined {

@@ -20,6 +20,8 @@ export interface ViewsComponents extends ViewComponents {
   readonly directory: Pick<Directory, 'servers' | 'peers' | 'events'>;
   readonly membership: Pick<Membership, 'peer' | 'byAlias' | 'events'>;
   readonly pins: Pick<Pins, 'read' | 'review' | 'offered' | 'keeping' | 'events'>;
+  /** Peers of which a list comes soon; default: none. */
+  readonly arriving?: () => readonly PeerId[];
   readonly logger: Logger;
 }
 
@@ -49,6 +51,13 @@ class NodeViews implements Views {
 
   view(...[principal, spec]: Parameters<Views['view']>): View {
     return this.#kept.get(principal, spec, () => createView(this.#components, principal, spec));
+  }
+
+  awaitsLists(): boolean {
+    const { arriving, pins } = this.#components;
+    // What has come is offered once its pins are on disk.
+    const isRead = this.#reading.size === 0 && pins.keeping() === undefined;
+    return !isRead || (arriving?.().length ?? 0) > 0;
   }
 
   exists(spec: ViewSpec): boolean {

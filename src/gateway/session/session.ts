@@ -128,6 +128,7 @@ class CallerSession implements Session {
         subscriber: this.#subscriber,
         sampling: this.#sampling,
         callTasks: components.callTasks,
+        views: components.views,
         view,
         listening: () => this.#announcer.start(),
       },

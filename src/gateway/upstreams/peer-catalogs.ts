@@ -40,6 +40,13 @@ const LIST_COST = 250;
 const TOO_LONG_COST = 10_000;
 /** A session that is opened anew for a list counts as so many changes that were told. */
 const SESSION_COST = 10;
+/**
+ * For how long a list that is on its way is one that comes soon: calls wait for that. Longer waits for a peer that is slow;
+ * shorter spares the callers of names that nobody has, where a peer never gives its list.
+ */
+const SOON_MS = 10_000;
+/** For how long a list may still change after something was granted: the peer tells of that by itself. */
+const GRANTED_MS = 2000;
 
 /** What peers' catalogs are followed with. */
 export interface PeerCatalogsComponents {
@@ -68,6 +75,8 @@ export interface PeerCatalogs {
   stop(): void;
   /** Peers that were asked for their first list, and have not answered yet. */
   coming(): readonly PeerId[];
+  /** Peers of which a list is on its way since a short time, the first or a later one: names that are in none may be in that. */
+  arriving(): readonly PeerId[];
   /** Something that is wanted of `peer`, or of all, may be another now. */
   look(peer?: PeerId): void;
 }
@@ -95,6 +104,7 @@ export function createPeerCatalogs(components: PeerCatalogsComponents): PeerCata
       for (const peer of components.membership.peers()) follow(peer);
     },
     coming: () => [...followed].filter(([, catalog]) => catalog.isComing).map(([peer]) => peer),
+    arriving: () => [...followed].filter(([, catalog]) => catalog.isArriving).map(([peer]) => peer),
     look(peer) {
       if (peer !== undefined) followed.get(peer)?.look();
       else for (const catalog of followed.values()) catalog.look();
@@ -129,11 +139,15 @@ class PeerCatalog {
   /** Lists that failed, one after the other, on the channel of now. */
   #failures = 0;
   #wake: (() => void) | undefined;
+  /** Since when a list is to come, and when something was granted last, ms since the epoch. */
+  #dueAt: number;
+  #grantedAt = Number.NEGATIVE_INFINITY;
 
   constructor(components: PeerCatalogsComponents, allowance: Buckets, peer: PeerId) {
     this.#components = components;
     this.#allowance = allowance;
     this.#peer = peer;
+    this.#dueAt = components.clock.now();
     this.#scope = createScope(components.clock);
   }
 
@@ -141,6 +155,14 @@ class PeerCatalog {
   get isComing(): boolean {
     const peer = this.#components.membership.peer(this.#peer);
     return !this.#isListed && peer !== undefined && this.#isDueAt(peer);
+  }
+
+  /** True for a short time while a list is to be had, or right after something was granted. */
+  get isArriving(): boolean {
+    const { clock } = this.#components;
+    const isOnItsWay = this.isComing || this.#isListing || this.#isDue;
+    if (isOnItsWay && Math.abs(clock.now() - this.#dueAt) < SOON_MS) return true;
+    return this.#isWantedAgain && Math.abs(clock.now() - this.#grantedAt) < GRANTED_MS;
   }
 
   start(): void {
@@ -160,6 +182,8 @@ class PeerCatalog {
     const peer = this.#components.membership.peer(this.#peer);
     if (peer === undefined || !this.#components.isWanted(peer)) return;
     this.#isWantedAgain = true;
+    this.#grantedAt = this.#components.clock.now();
+    if (!this.#isListed) this.#dueAt = this.#grantedAt;
     this.#wake?.();
   }
 
@@ -180,6 +204,7 @@ class PeerCatalog {
         attempt = 0;
         // Its link is a change of its route, which wakes, as do its heartbeats that say something new.
         await this.#pause(UNLINKED_LOOK_MS);
+        this.#dueAt = this.#components.clock.now();
         continue;
       }
       // Its session would be over before its list may be read: another one after the other would be opened.
@@ -238,6 +263,7 @@ class PeerCatalog {
     if (this.#isListing) this.#isStale = true;
     if (this.#isListing || this.#isDue) return;
     this.#isDue = true;
+    this.#dueAt = this.#components.clock.now();
     this.#scope.after(Math.max(delayMs, this.#allowance.waitMs(this.#peer)), () => {
       this.#isDue = false;
       const channel = this.#channel;

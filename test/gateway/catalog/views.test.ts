@@ -167,6 +167,47 @@ describe('the operator', () => {
     });
   });
 
+  it('is told whose lists are not here yet, where one of these may bring the name', async () => {
+    const house = await houseOf({}, { list: { merge: true } });
+    house.membership.set('alice', alice);
+    expect(house.views.awaitsLists()).toBe(false);
+    house.coming = [alice];
+    expect(house.views.awaitsLists()).toBe(true);
+    const [route] = house.views.view(OPERATOR, ALL).tool('files__read');
+    expect(route?.isUnknown).toBe(true);
+    expect(refusal(() => routeOf(house, OPERATOR, 'files__read'))).toMatchObject({
+      code: 'STARLING_TOOL_UNKNOWN',
+      message: "no tool is called 'files__read' so far: the list of alice is not here yet",
+      hint: expect.stringMatching(/^try again in a moment, .*alice__files__read/) as string,
+      data: { coming: ['alice'] },
+    });
+    const view = house.views.view(OPERATOR, ALL);
+    expect(refusal(() => view.prompt('sum')).message).toContain('the list of alice is not here');
+    expect(refusal(() => routeOf(house, AGENT, 'files__read')).message).not.toContain('alice');
+    // The list is here, and has no such tool.
+    house.coming = [];
+    const reads = { annotations: { readOnlyHint: true } };
+    joins(house, 'alice', alice, { files: { tools: [tool('write', reads)] } });
+    expect(names(house, OPERATOR)).toContain('files__write');
+    expect(refusal(() => routeOf(house, OPERATOR, 'files__read')).message).toBe(
+      "no tool is called 'files__read'",
+    );
+  });
+
+  it('waits for no list where peers’ tools carry the names of peers, but for a name that was cut', async () => {
+    const house = await houseOf({});
+    house.membership.set('alice', alice);
+    house.coming = [alice];
+    const view = house.views.view(OPERATOR, ALL);
+    const isUnknown = (name: string): boolean => view.tool(name)[0]?.isUnknown === true;
+    expect(
+      ['files__read', 'alice__files__read', 'starling__odd', 'alice__files__read_a1b2c3'].map(
+        isUnknown,
+      ),
+    ).toEqual([false, false, false, true]);
+    expect(refusal(() => routeOf(house, OPERATOR, 'files__read')).data['coming']).toBeUndefined();
+  });
+
   it('is told why a server’s tools are missing, and what to do', async () => {
     const house = await houseOf({ down: {} });
     expect(refusal(() => routeOf(house, OPERATOR, 'down__x'))).toMatchObject({

@@ -45,6 +45,10 @@ export interface SessionBench {
   toolsMode: ToolsMode;
   /** Servers that have each tool, in the order in which they are tried. */
   servers: readonly string[];
+  /** Names of tools and prompts that are in no list. */
+  unknown: Set<string>;
+  /** Lists are on their way. */
+  areListsComing: boolean;
   allow: boolean;
   /** Says why a request may not be taken. */
   admit: () => StarlingError | undefined;
@@ -107,6 +111,10 @@ export function benchOf(init: SessionBenchInit = {}): SessionBench {
   const wanted = { resource: 'tool:x/y', ability: 'tool/call' };
   const routesOf = (name: string): readonly Route[] => {
     if (name === 'missing') throw new StarlingError('STARLING_TOOL_UNKNOWN', 'no such tool');
+    if (bench.unknown.has(name)) {
+      const obstacle = (): StarlingError => new StarlingError('STARLING_TOOL_UNKNOWN', 'unknown');
+      return [{ target: { server: 'x' }, wanted, isUnknown: true, obstacle }];
+    }
     return bench.servers.map((server) => ({
       target: { server },
       edits: { name: `far_${name}` },
@@ -124,7 +132,10 @@ export function benchOf(init: SessionBenchInit = {}): SessionBench {
       things: 0,
       toolsMode: bench.toolsMode,
       tool: routesOf,
-      prompt: () => route,
+      prompt(name) {
+        if (bench.unknown.has(name)) throw new StarlingError('STARLING_USAGE', 'no such prompt');
+        return route;
+      },
       resource: () => bench.servers.map((server) => ({ target: { server }, wanted })),
       server(method) {
         throw new StarlingError('STARLING_USAGE', `unknown method ${method}`, {
@@ -140,6 +151,7 @@ export function benchOf(init: SessionBenchInit = {}): SessionBench {
       bench.viewedBy = principal;
       return viewOf();
     },
+    awaitsLists: () => bench.areListsComing,
     exists: () => true,
     configure: () => undefined,
     refresh: () => undefined,
@@ -161,9 +173,10 @@ export function benchOf(init: SessionBenchInit = {}): SessionBench {
       callTasks,
       clearance: {
         sees: () => true,
-        clear({ wanted: { ability }, principal }) {
+        clear({ wanted: { ability }, principal, obstacle }) {
           bench.clearedFor.push(principal);
           if (ability === 'resource/subscribe' && !bench.allow) throw refused();
+          if (obstacle !== undefined) throw obstacle();
           return bench.clear();
         },
         check() {
@@ -191,6 +204,8 @@ export function benchOf(init: SessionBenchInit = {}): SessionBench {
     tools: [],
     toolsMode: 'all',
     servers: ['x'],
+    unknown: new Set(),
+    areListsComing: false,
     allow: true,
     admit: () => undefined,
     clear: () => ({ over: () => undefined }),

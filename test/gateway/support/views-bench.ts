@@ -52,6 +52,8 @@ export interface House {
   readonly pins: Pins;
   readonly asked: string[];
   granted: string[];
+  /** Peers whose lists are on their way. */
+  coming: (typeof alice)[];
   /** Replaces what an own server lists. */
   relist(server: string, items: Partial<ServerItems>): void;
 }
@@ -151,6 +153,8 @@ export async function houseOf(
     self: 'workstation',
     logger: silentLogger,
     lacking: createLacking(createTestClock()),
+    coming: () => house.coming,
+    arriving: () => house.coming,
     // When a pin is on disk is for the tests of pins: here each is at once.
     pins: {
       events: pins.events,
@@ -173,6 +177,7 @@ export async function houseOf(
     pins,
     asked: [],
     granted: [],
+    coming: [],
     relist(name, items) {
       listed.set(name, catalogOf(name, items));
       events.emit('change', name);

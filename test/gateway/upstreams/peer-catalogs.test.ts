@@ -144,6 +144,10 @@ describe('the list of a peer', () => {
     await settle();
     await settle();
     expect([peer.asked, peer.catalogs.coming()]).toEqual([1, [alice]]);
+    expect(peer.catalogs.arriving()).toEqual([alice]);
+    // Who does not give its list for long is not waited for.
+    await peer.clock.advance(10_000);
+    expect([peer.catalogs.coming(), peer.catalogs.arriving()]).toEqual([[alice], []]);
     peer.servers = ['files'];
     await peer.clock.advance(60_000);
     await settle();
@@ -155,6 +159,22 @@ describe('the list of a peer', () => {
     await peer.clock.advance(1000);
     expect(peer.catalogs.coming()).toEqual([]);
     peer.catalogs.stop();
+  });
+
+  it('comes soon when it was told of as changed, or something was granted, and for a short time only', async () => {
+    const peer = await followed();
+    expect(peer.catalogs.arriving()).toEqual([]);
+    peer.notify();
+    expect(peer.catalogs.arriving()).toEqual([alice]);
+    await peer.clock.advance(100);
+    await settle();
+    expect([peer.asked, peer.catalogs.arriving()]).toEqual([2, []]);
+    peer.catalogs.look();
+    expect(peer.catalogs.arriving()).toEqual([alice]);
+    await peer.clock.advance(2000);
+    expect(peer.catalogs.arriving()).toEqual([]);
+    peer.catalogs.stop();
+    expect(peer.catalogs.arriving()).toEqual([]);
   });
 
   it('is not dialled for: without a link nobody asks, and the link is enough', async () => {

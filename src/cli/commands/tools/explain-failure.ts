@@ -46,8 +46,9 @@ export function explainFailure(call: FailedCall): StarlingError | undefined {
   });
 }
 
-/** What a node says of a server of its own that is not there yet. */
-const NOT_READY = /^server '[^']*' (?:is still starting|is starting|has failed|failed)/;
+/** What a node says of a server that is not there yet, or of a name that a list may bring which is on its way. */
+const NOT_READY =
+  /^(?:server '[^']*' (?:is still starting|is starting|has failed|failed)|no tool is called '.*' so far: )/;
 /** What servers say of a tool that they have not, in whose words we do not know. */
 const NOT_THERE = /not found|unknown/i;
 /** How servers, and nodes for them, say that a client can't be asked. */

@@ -1,13 +1,14 @@
 /** The requests of one session that are under way: the one table of them, with its bounds. */
 import { StarlingError, createChurnMap } from '../../../core/index.ts';
 import type { Principal } from '../../../guard/index.ts';
-import type { SearchMode, View } from '../../catalog/types.ts';
+import type { Route, SearchMode, View, Views } from '../../catalog/types.ts';
 import { eraOf, protocolError } from '../../wire/era.ts';
 import { idText } from '../../wire/frame-id.ts';
 import { RPC } from '../../wire/frame.ts';
 import { createCall } from './call.ts';
 import type { Call } from './call.ts';
 import type { CallComponents, CallInit, CallRequest } from './call-types.ts';
+import { routesOfKnown, untilListed } from './late-names.ts';
 import { routesOf } from '../request-target.ts';
 import { listTasks, taskOf } from '../tasks/task-requests.ts';
 import type { Subscriber } from '../subscribe.ts';
@@ -17,6 +18,8 @@ import type { RequestFrame } from '../../frame-types.ts';
 export interface CallsComponents extends CallComponents {
   readonly subscriber: Subscriber;
   readonly search: SearchMode;
+  /** Tell whether lists come that a name may be in. */
+  readonly views: Pick<Views, 'awaitsLists' | 'events'>;
   view(): View;
   /** A listener wants to hear of lists from now on. */
   listening(): void;
@@ -177,8 +180,34 @@ class SessionCalls implements Calls {
     }
     const { uri } = request.params;
     const home = typeof uri === 'string' ? subscriptions.homeOf(uri) : undefined;
-    const routes = routesOf(view, request, ({ target }) => channels.nameOf(target) === home);
+    const find = (now: View): readonly Route[] =>
+      routesOf(now, request, ({ target }) => channels.nameOf(target) === home);
+    const known = routesOfKnown(view, request, find);
+    if (known !== undefined) return this.#open(key, what).relay(known);
+    if (this.#components.views.awaitsLists()) return this.#relayLate(this.#open(key, what), find);
+    // What is wrong with the name the view says, or whoever may have it.
+    const routes = find(view);
     return this.#open(key, what).relay(routes);
+  }
+
+  /** The name is in no list: it is looked up again when those have come that are on their way. */
+  #relayLate(call: Call, find: (view: View) => readonly Route[]): void {
+    const { view } = this.#components;
+    const { request } = call;
+    const isFound = (): boolean => {
+      try {
+        return routesOfKnown(view(), request, find) !== undefined;
+      } catch {
+        // What is wrong by now is told below.
+        return true;
+      }
+    };
+    const signal = call.underWay();
+    untilListed(this.#components, isFound, signal)
+      .then(() => {
+        if (!signal.aborted) call.relay(find(view()));
+      })
+      .catch((error: unknown) => call.fail(error));
   }
 
   #ended(key: unknown): void {
