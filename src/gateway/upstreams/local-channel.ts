@@ -9,11 +9,12 @@ import { LISTENER_META, META, clientOf, eraOf, metaOf, objectOf } from '../wire/
 import { resultBytes } from '../wire/frame.ts';
 import { discreetListener } from './bridge/declared-capabilities.ts';
 import { OVER, relayedWith, responseOf } from './bridge/relayed-call.ts';
-import { bridgeToLegacy, poolKey } from './bridge/to-legacy.ts';
+import { bridgeToLegacy, isOfSuspended, poolKey } from './bridge/to-legacy.ts';
 import { isOfTaskOnly, relayAsTask } from './bridge/task-only.ts';
 import { bridgeToModern, relayModern } from './bridge/to-modern.ts';
 import type { Instance } from './instances/instance.ts';
 import type { ServerInstances } from './instances/server-instances-types.ts';
+import { startedInTime } from './instances/start-patience.ts';
 import { asUpstreamError } from './upstream-errors.ts';
 import { createLocalSubscriptions } from './local-subscriptions.ts';
 import type { FindInstance, LocalSubscriptions } from './local-subscriptions.ts';
@@ -227,7 +228,7 @@ class LocalChannel implements ServerChannel {
     if (!(instance instanceof Promise)) return send(instance);
     let sent: ChannelCall | undefined;
     let cancelled = false;
-    instance.then(
+    startedInTime(this.#upstream, instance).then(
       (started) => {
         if (!cancelled) sent = send(started);
       },
@@ -287,7 +288,8 @@ class LocalChannel implements ServerChannel {
     const upstream = this.#upstream;
     const declared = clientOf(call.request);
     const client = this.#choice.allowed(declared);
-    if (!upstream.eras.lacks('modern')) {
+    // A call that waits at an instance of the old era is taken up there, whatever is known by now.
+    if (!upstream.eras.lacks('modern') && !isOfSuspended(call)) {
       return this.#whenReady(this.#modernOr(this.#choice.forModern(client)), call, (instance) => {
         instance.usedAt = upstream.clock.now();
         if (instance.handshake.era === 'modern') {

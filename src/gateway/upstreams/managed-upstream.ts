@@ -3,7 +3,13 @@
  * it lists (`server-listing.ts`) and its running instances (`instance-pool.ts`).
  */
 import type { McpServer, Retry, UsableServer } from '../../config/index.ts';
-import { StarlingError, createScope, unawaited } from '../../core/index.ts';
+import {
+  StarlingError,
+  createScope,
+  lastWordsOf,
+  unawaited,
+  withLastWords,
+} from '../../core/index.ts';
 import type { Clock, Health, JsonObject, Logger, Random, Scope } from '../../core/index.ts';
 import type { CatalogLimits, ItemKind, ServerCatalog } from '../../directory/index.ts';
 import { objectOf } from '../wire/era.ts';
@@ -39,6 +45,10 @@ const DOWNLOADERS = /^(?:npx|bunx|pnpx|pnpm|yarn|uvx|uv|pipx|docker|podman)(?:\.
  * anew, and on a slow line would never come to an end.
  */
 const DOWNLOAD_TIMES = 10;
+/** Lines of a server that is starting from which its last words are taken. */
+const LAST_LINES = 20;
+/** Characters of such a line that a caller is told. */
+const LINE_MAX = 300;
 
 /** What an upstream works with. */
 export interface ManagedUpstreamComponents {
@@ -119,6 +129,10 @@ class Managed implements ManagedUpstream {
   readonly #channels = new Set<ServerChannel>();
   readonly #log: ServerLog;
   #run = 0;
+  /** Since when the server is being started that has not been ready since, ms since the epoch. */
+  #startingAt: number | undefined;
+  /** What it wrote meanwhile, the last lines. */
+  #wrote: string[] = [];
   #settle: () => void = () => undefined;
   #scope: Scope | undefined;
   #state: UpstreamStatus['state'] = 'stopped';
@@ -136,7 +150,7 @@ class Managed implements ManagedUpstream {
     this.#components = components;
     this.clock = components.clock;
     this.logger = components.logger;
-    this.eras = createKnownEras(config.type);
+    this.eras = createKnownEras(config.type, components.clock);
     this.#log = createServerLog(components);
     this.#backoff = createRestartBackoff(components, init.retry, config.restart === 'asked');
     this.#pool = this.#createPool(init);
@@ -180,6 +194,30 @@ class Managed implements ManagedUpstream {
     return false;
   }
 
+  get hasBeenReady(): boolean {
+    return this.#listing.isListed;
+  }
+
+  stillStarting(): StarlingError {
+    const { config, clock, server } = this;
+    const since = this.#startingAt ?? clock.now();
+    const seconds = Math.max(0, Math.round((clock.now() - since) / 1000));
+    const before = this.#error === undefined ? '' : `; the start before failed: ${this.#error.message}`;
+    const own = `server '${server}' is still starting, since ${new Date(since).toISOString()} (${seconds} s)${before}`;
+    const why =
+      config.type === 'stdio' && isDownloader(config)
+        ? `${programOf(config.command)} may still be downloading it: `
+        : '';
+    return new StarlingError(
+      'STARLING_UPSTREAM_UNAVAILABLE',
+      withLastWords(own, lastWordsOf(this.#wrote)),
+      {
+        hint: `${why}try again in a moment; its owner sees how it does: starling mcp logs ${server}`,
+        data: { server, startingAt: since },
+      },
+    );
+  }
+
   isTaskOnly(tool: unknown): boolean {
     return isTaskOnly(this.#listing.catalog, tool);
   }
@@ -208,7 +246,7 @@ class Managed implements ManagedUpstream {
     if (this.#scope !== undefined) return;
     this.#scope = createScope(this.clock);
     this.#pool.start(this.#scope);
-    this.#become('starting', undefined);
+    this.#starts();
     const { remarks } = this.config;
     if (remarks !== undefined)
       this.logger.warn({ remarks }, 'not all of the entry is taken as it is');
@@ -234,7 +272,8 @@ class Managed implements ManagedUpstream {
     if (scope === undefined) return;
     this.#run += 1;
     this.#log.add('is started anew, as somebody has asked for');
-    this.#become('starting', undefined);
+    this.eras.startsAnew();
+    this.#starts();
     this.#pool.renew();
     // What a process has to itself (a port, a file) its successor gets when it is over.
     const begun = this.#pool.untilEnded().then(() => {
@@ -245,6 +284,7 @@ class Managed implements ManagedUpstream {
 
   retry(): void {
     if (this.#scope === undefined) return;
+    this.eras.startsAnew();
     this.#pool.renew();
     this.#listing.refreshIn(0);
   }
@@ -281,8 +321,11 @@ class Managed implements ManagedUpstream {
         eras: this.eras,
         paramHeaders: (method, params) => this.#paramHeaders(method, params),
         hooks: {
-          spawned: (pid) => this.#log.add(`started, pid ${pid}`),
-          wrote: (line) => this.#log.add(line),
+          spawned: (pid) => {
+            this.#startingAt ??= this.clock.now();
+            this.#log.add(`started, pid ${pid}`);
+          },
+          wrote: (line) => this.#heard(line),
         },
         listener: {
           started: () => {
@@ -334,9 +377,24 @@ class Managed implements ManagedUpstream {
     );
   }
 
+  #starts(): void {
+    this.#startingAt = this.clock.now();
+    this.#wrote = [];
+    this.#become('starting', undefined);
+  }
+
+  #heard(line: string): void {
+    this.#log.add(line);
+    if (this.#listing.isListed) return;
+    this.#wrote.push(line.slice(0, LINE_MAX));
+    if (this.#wrote.length > LAST_LINES) this.#wrote.shift();
+  }
+
   /** The server failed to start or to be listed, or an instance ended by itself. */
   #failed(error: StarlingError): void {
     if (this.#scope === undefined) return;
+    // The next process says when it has begun.
+    this.#startingAt = undefined;
     this.#log.add(error.message);
     const waitMs = this.#backoff.failed(this.#listing.isListed);
     this.#become('failed', this.hasGivenUp ? this.#givenUp(error) : this.#again(error, waitMs));

@@ -50,7 +50,7 @@ export interface CallDeadlines {
 const MORE_TIME = {
   server:
     'if it needs longer, raise `timeout` of the server where that runs: starling mcp add --force --timeout <duration> …',
-  peer: 'if it needs longer, raise limits.callTimeoutMs of the node that asks, and `timeout` of the server there',
+  peer: 'see how the server does there (on that node: starling mcp list); if it needs longer, raise limits.callTimeoutMs of the node that asks, and `timeout` of the server there',
 } as const;
 const MORE_IN_ALL = {
   server: 'if it needs longer, raise limits.callTotalMs of the node that has the server',

@@ -2,10 +2,11 @@
  * An MCP server without any library that remembers its session and asks its client things. The
  * environment says which eras it speaks: ERAS is `legacy`, `modern` or `both` (the default); CRASH_FILE
  * names a file that keeps the server from starting while the file is there; LISTEN_ERROR is the code by
- * which it refuses `subscriptions/listen`; NO_SUBSCRIBE makes it refuse `resources/subscribe`.
+ * which it refuses `subscriptions/listen`; NO_SUBSCRIBE makes it refuse `resources/subscribe`; DEAF_FILE names a file by
+ * which it gives no answer to `server/discover` once, and which it removes then.
  */
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 
 if (existsSync(process.env.CRASH_FILE ?? '')) process.exit(9);
@@ -149,10 +150,13 @@ const handlers = {
     session.initialize = params;
     return reply(id, { protocolVersion: params.protocolVersion, capabilities, serverInfo });
   },
-  'server/discover': (id) =>
-    eras === 'legacy'
+  'server/discover'(id) {
+    const deaf = process.env.DEAF_FILE ?? '';
+    if (existsSync(deaf)) return rmSync(deaf);
+    return eras === 'legacy'
       ? refuse(id, -32601, 'no such method')
-      : reply(id, { supportedVersions: ['2026-07-28'], capabilities, serverInfo }),
+      : reply(id, { supportedVersions: ['2026-07-28'], capabilities, serverInfo });
+  },
   'subscriptions/listen'(id, params) {
     seen.listens += 1;
     const refusal = Number(process.env.LISTEN_ERROR ?? 0);

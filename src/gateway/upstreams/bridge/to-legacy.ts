@@ -18,6 +18,7 @@ import type {
 import type { NotificationFrame, RequestFrame, ResponseFrame } from '../../frame-types.ts';
 import type { Instance } from '../instances/instance.ts';
 import type { ServerInstances } from '../instances/server-instances-types.ts';
+import { startedInTime } from '../instances/start-patience.ts';
 import { asUpstreamError } from '../upstream-errors.ts';
 import { isDeclared, undeclared } from './declared-capabilities.ts';
 import { legacyRequest } from './legacy-request.ts';
@@ -51,11 +52,20 @@ export interface ToLegacy {
   shareKey(slot: string): string;
 }
 
+/** Whether the request is to go on with a call that a bridge has suspended: it has a handle of ours. */
+export function isOfSuspended({ request }: Pick<RelayedCall, 'request'>): boolean {
+  return isHandle(request.params['requestState']);
+}
+
+function isHandle(state: Json | undefined): state is string {
+  return typeof state === 'string' && state.startsWith(HANDLE);
+}
+
 /** Takes up a suspended call where the request names one, else relays it to an instance of its own. */
 export function bridgeToLegacy(init: ToLegacy): ChannelCall {
   const { upstream, call } = init;
   const state = call.request.params['requestState'];
-  if (typeof state === 'string' && state.startsWith(HANDLE)) {
+  if (isHandle(state)) {
     const suspended = upstream.suspended.get(state);
     const isTheirs =
       suspended?.owner === init.owner && suspended.subject === subjectOf(call.request);
@@ -116,7 +126,7 @@ class BridgedCall {
 
   async #begin(): Promise<void> {
     const { upstream, call, logLevel } = this.#init;
-    const instance = await this.#borrow();
+    const instance = await startedInTime(upstream, this.#borrow());
     if (this.#over) return;
     const isOwn = !upstream.config.shared;
     if (isOwn && isLogLevel(logLevel) && instance.handshake.capabilities['logging'] !== undefined) {

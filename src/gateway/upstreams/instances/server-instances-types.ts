@@ -1,6 +1,6 @@
 /** What the channels to a server of this node ask of what runs it. */
 import type { UsableServer } from '../../../config/index.ts';
-import type { Clock, Logger } from '../../../core/index.ts';
+import type { Clock, Logger, StarlingError } from '../../../core/index.ts';
 import type { SuspendedCall } from '../suspended-call.ts';
 import type { InstanceNeeds } from './instance-needs.ts';
 import type { Instance } from './instance.ts';
@@ -13,6 +13,10 @@ export interface ServerInstances {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly eras: Pick<KnownEras, 'lacks'>;
+  /** False until the server has been listed for the first time. */
+  readonly hasBeenReady: boolean;
+  /** What a call is told that has waited long for a server that has never been ready: since when, and what it last wrote. */
+  stillStarting(): StarlingError;
   /** Whether the server does this tool as a task only. */
   isTaskOnly(tool: unknown): boolean;
   /** Calls of modern clients that wait for input, by the handle in their `requestState`. */
