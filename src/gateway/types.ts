@@ -99,6 +99,8 @@ export interface Upstream {
   isBarred(tool: string, principal: Principal): boolean;
   /** Why an item that the server lists is left out; undefined when it is not. */
   leftOut(kind: ItemKind, name: string): string | undefined;
+  /** What is said of a server that has never been ready: since when it starts, and what it last wrote; absent where nothing starts. */
+  stillStarting?(): StarlingError;
   /** How a call of `tool` says what it is about; undefined where the guard is asked about the tool. */
   subjectOf?(tool: string): BuiltinTool['subject'];
 }

@@ -90,18 +90,6 @@ export function serverFailed(server: string, { error, hint }: UpstreamStatus): S
   );
 }
 
-/** The server has not said yet what it has. */
-export function serverStarting(server: string): StarlingError {
-  return new StarlingError(
-    'STARLING_UPSTREAM_UNAVAILABLE',
-    `server '${server}' is still starting`,
-    {
-      hint: 'try again in a moment, or see how it does: starling status',
-      data: { server },
-    },
-  );
-}
-
 /** The server lists the thing, in a form that can't be offered. */
 export function leftOutError(
   kind: ItemKind,

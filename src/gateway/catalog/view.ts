@@ -24,7 +24,6 @@ import {
   leftOutError,
   peerAway,
   serverFailed,
-  serverStarting,
   splitName,
   unknownItem,
   unknownMethod,
@@ -349,7 +348,8 @@ class PrincipalView implements View {
     const status = upstream?.status();
     if (status?.tools === 0) {
       if (status.state === 'failed') return serverFailed(server, status);
-      if (status.state === 'starting') return serverStarting(server);
+      if (status.state === 'starting' && upstream?.stillStarting !== undefined)
+        return upstream.stillStarting();
     }
     const coming = this.#mayBeOfPeer(server, tool) ? this.#coming() : [];
     return unknownTool(name, this.lists.names('tools'), coming);

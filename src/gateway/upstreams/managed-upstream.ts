@@ -100,6 +100,7 @@ export interface ConfiguredUpstream extends Upstream {
 /** An upstream that is started, watched and started again. */
 export interface ManagedUpstream extends ConfiguredUpstream, ServerInstances {
   readonly config: UsableServer;
+  stillStarting(): StarlingError;
 }
 
 /** Makes the upstream; `start` starts it and waits for nothing. */

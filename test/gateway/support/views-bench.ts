@@ -109,6 +109,8 @@ export async function houseOf(
       instances: 0,
       ...(name === 'down' ? { error: 'it exited with code 3', hint: 'mend it' } : {}),
     }),
+    stillStarting: () =>
+      new StarlingError('STARLING_UPSTREAM_UNAVAILABLE', `server '${name}' is still starting`),
     catalog: () => listed.get(name) ?? catalogOf(name),
     open: () => {
       throw new Error('nobody calls here');

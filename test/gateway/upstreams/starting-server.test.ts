@@ -93,18 +93,20 @@ describe('a server that is being downloaded', () => {
     const slow = { ...STDIO_SERVER, command, args: [] };
     await alice.gateway.configure({ mcpServers: { slow }, list: LIST, views: {} });
     await alice.grant(bob, 'slow/**');
-    const refused = expect(
-      bob.gateway.callTool('alice__slow__read', {}, {}),
-    ).rejects.toMatchObject({
+    const said = {
       code: 'STARLING_UPSTREAM_UNAVAILABLE',
       message: expect.stringMatching(
         /^server 'slow' is still starting, .*; it last wrote: fetching/,
       ) as string,
       hint: expect.stringContaining('starling mcp logs slow') as string,
-    });
+    };
+    const call = bob.gateway.callTool('alice__slow__read', {}, {});
+    const refused = expect(call).rejects.toMatchObject(said);
     // One for its list, and one for the call.
     await until(async () => (await starts()) >= 2);
     await clock.leap(46_000);
     await refused;
+    // Its owner sees by its own list that nothing of it is there yet, and is told the same at once.
+    await expect(alice.gateway.callTool('slow__read', {}, {})).rejects.toMatchObject(said);
   });
 });
