@@ -46,9 +46,13 @@ export function unknownTool(
       ? 'see what there is: starling tools'
       : `did you mean ${close.slice(0, SUGGESTIONS).join(' or ')}?`;
   const [first] = coming;
-  if (first === undefined) return new StarlingError('STARLING_TOOL_UNKNOWN', text, { hint: advice });
+  if (first === undefined)
+    return new StarlingError('STARLING_TOOL_UNKNOWN', text, { hint: advice });
   // The peer itself knows what it has.
-  const whole = wanted === '' ? '' : ` or name the machine, as in ${first}${SEPARATOR}${printable(name.slice(0, 128))};`;
+  const whole =
+    wanted === ''
+      ? ''
+      : ` or name the machine, as in ${first}${SEPARATOR}${printable(name.slice(0, 128))};`;
   return new StarlingError('STARLING_TOOL_UNKNOWN', text, {
     hint: `try again in a moment,${whole} ${advice}`,
     data: { coming },

@@ -203,7 +203,8 @@ class Managed implements ManagedUpstream {
     const { config, clock, server } = this;
     const since = this.#startingAt ?? clock.now();
     const seconds = Math.max(0, Math.round((clock.now() - since) / 1000));
-    const before = this.#error === undefined ? '' : `; the start before failed: ${this.#error.message}`;
+    const before =
+      this.#error === undefined ? '' : `; the start before failed: ${this.#error.message}`;
     const own = `server '${server}' is still starting, since ${new Date(since).toISOString()} (${seconds} s)${before}`;
     const why =
       config.type === 'stdio' && isDownloader(config)

@@ -14,7 +14,7 @@ const LIST = { tools: 'all', prefix: 'always', nameMax: 48, merge: false } as co
 interface Program {
   readonly command: string;
   /** How often it was started. */
-  starts(): Promise<number>;
+  readonly starts: () => Promise<number>;
 }
 
 /** A program that says that it downloads something, and then runs `rest`. */
@@ -51,7 +51,7 @@ describe('a server that is being downloaded', () => {
       ) as string,
     };
     // The second modern one goes over the bridge between the eras, which waits for an instance by itself.
-    for (const send of ['send', 'sendModern', 'sendModern'] as const) {
+    for (const [at, send] of (['send', 'sendModern', 'sendModern'] as const).entries()) {
       const { ending } = caller[send]('tools/call', { name: 'whoami' });
       let isOver = false;
       void ending.then(() => void (isOver = true));
@@ -59,9 +59,10 @@ describe('a server that is being downloaded', () => {
       expect(isOver, send).toBe(false);
       await clock.leap(2000);
       expect((await ending).failed, send).toMatchObject(said);
+      if (at !== 1) continue;
       await until(async () => {
         await clock.leap(500);
-        return send === 'send' || upstream.eras.lacks('modern');
+        return upstream.eras.lacks('modern');
       });
     }
   });

@@ -192,7 +192,7 @@ class SessionCalls implements Calls {
 
   /** The name is in no list: it is looked up again when those have come that are on their way. */
   #relayLate(call: Call, find: (view: View) => readonly Route[]): void {
-    const { view } = this.#components;
+    const view = (): View => this.#components.view();
     const { request } = call;
     const isFound = (): boolean => {
       try {
