@@ -2,8 +2,8 @@
  * The boards that are not open to all members: by which records each is judged, who may have what of them, and how
  * rights are given and taken back. Records are on disk before they count, and before what they permit is taken.
  */
-import { StarlingError, messageOf } from '../core/index.ts';
-import type { Clock, Did, Logger, PeerId, Random } from '../core/index.ts';
+import { StarlingError, createBuckets, messageOf } from '../core/index.ts';
+import type { Buckets, Clock, Did, Logger, PeerId, Random } from '../core/index.ts';
 import { issueGrant } from '../grants/index.ts';
 import type { Grant, SuccessionView } from '../grants/index.ts';
 import type { Signer } from '../identity/index.ts';
@@ -38,15 +38,24 @@ export interface ClosedBoardsComponents {
   rightsChanged(id: string, records: readonly string[]): void;
 }
 
+/**
+ * Records of one peer whose signatures are checked at once, and fifty a second then. Higher: whoever comes to many boards has them
+ * sooner; lower: whoever says what counts for nothing costs less.
+ */
+const RECORDS_READ_MAX = 8192;
+const READ = { burst: RECORDS_READ_MAX, everyMs: 20 } as const;
+
 /** The boards that are not open, and rights on them. */
 export class ClosedBoards {
   readonly #components: ClosedBoardsComponents;
   readonly #access = new Map<string, BoardAccess>();
   readonly #writer: AccessWriter;
+  readonly #read: Buckets;
 
   constructor(components: ClosedBoardsComponents) {
     this.#components = components;
     this.#writer = new AccessWriter(components);
+    this.#read = createBuckets(components.clock, READ);
   }
 
   /** Reads the records that are on disk. */
@@ -120,11 +129,12 @@ export class ClosedBoards {
     return isOnDemand && creationText !== undefined ? [creationText, ...grants] : grants;
   }
 
-  /** Keeps what of `texts` counts. @throws what the disk says */
+  /** Keeps what of `texts` counts. @throws what the disk says, STARLING_LIMIT_EXCEEDED where the peer says too many */
   async learn(id: string, texts: readonly string[], peer?: PeerId): Promise<void> {
     const { self, network } = this.#components;
     const known = this.#access.get(id);
     const access = known ?? new BoardAccess(id, this.#components.successions);
+    if (peer !== undefined) this.#checkAllowance(peer, access, texts);
     const { records, forged } = access.fit(texts);
     if (forged > 0 && peer !== undefined) network.report(peer, 'records');
     if (records.length === 0) return;
@@ -152,6 +162,18 @@ export class ClosedBoards {
       id,
       records.map(({ jws }) => jws),
     );
+  }
+
+  /** What a peer says that is known already costs nothing. @throws STARLING_LIMIT_EXCEEDED */
+  #checkAllowance(peer: PeerId, access: BoardAccess, texts: readonly string[]): void {
+    if (this.#read.waitMs(peer) > 0) {
+      this.#components.network.report(peer, 'records');
+      throw new StarlingError(
+        'STARLING_LIMIT_EXCEEDED',
+        `${peer} says more records of boards than can be checked`,
+      );
+    }
+    this.#read.charge(peer, texts.filter((jws) => !access.knows(jws)).length);
   }
 
   /** Makes the record of a new board of this node. @throws STARLING_BOARD_INVALID, what the disk says */
@@ -215,6 +237,9 @@ export class ClosedBoards {
     const cuts: Cuts = new Map(affected.map((did) => [did, board.document.seenOf(did)]));
     const changes = access.changesBy(affected);
     const texts = this.#sign(signer, grants, { cuts, changes });
+    // What there is no room for would count nowhere.
+    const isKept = new Set([...access.records, ...access.fit(texts).records.map(({ jws }) => jws)]);
+    if (!texts.every((text) => isKept.has(text))) throw noRoom(nameIn(id));
     access.hold(cuts);
     try {
       await this.#writer.write(id, texts);
@@ -269,4 +294,12 @@ export class ClosedBoards {
       { hint: `ask whoever made it: starling board info ${nameIn(id)}` },
     );
   }
+}
+
+function noRoom(name: string): StarlingError {
+  return new StarlingError(
+    'STARLING_LIMIT_EXCEEDED',
+    `board '${name}' has as many records of rights as there may be`,
+    { hint: 'whoever made the board can still take rights back' },
+  );
 }

@@ -32,12 +32,22 @@ export interface LaneAccess {
   mayWriteIn(lane: LaneId, key: string): boolean;
   /** Whether somebody may write any key now. */
   mayWriteSome(did: Did): boolean;
+  /**
+   * Whether its writer may, or might when the lane was written, write any key: else there is no such lane, not even one that
+   * says nothing of any key.
+   */
+  mayBegin(lane: LaneId): boolean;
   /** Whether its writer may, or might when the lane was written, let it stand for lanes of others. */
   mayAdopt(lane: LaneId): boolean;
 }
 
 /** Records of one board: a bound that an honest board does not reach. */
 export const RECORDS_MAX = 512;
+/**
+ * Of these, what only the creator's may fill: else administrators, also such as have lost that right, could leave no room for what takes
+ * a right back. Higher: more can be taken back; lower: administrators give more rights.
+ */
+const RECORDS_RESERVED_MIN = 128;
 const DIGITS = 32;
 /** Keys that begin with this are the board's own. */
 const HIDDEN = '\u0000';
@@ -58,6 +68,8 @@ export class BoardAccess implements LaneAccess {
   #digest: string | undefined;
   #pending: readonly Cuts[] = [];
   #changes = 0;
+  /** How many records others than the creator have signed. */
+  #ofOthers = 0;
 
   /** `id` must be that of a board with a creator. */
   constructor(id: string, successions?: SuccessionView) {
@@ -78,6 +90,11 @@ export class BoardAccess implements LaneAccess {
 
   get records(): readonly string[] {
     return [...this.#texts];
+  }
+
+  /** Whether a record is kept already, given as its text. */
+  knows(jws: string): boolean {
+    return this.#texts.has(jws);
   }
 
   /** Each entry carries its writer's signature. */
@@ -159,13 +176,31 @@ export class BoardAccess implements LaneAccess {
       found.push(...fitting);
       isMore = fitting.length > 0;
     }
-    const room = Math.max(0, RECORDS_MAX - this.#texts.size);
-    return { records: found.slice(0, room), forged: fresh.length - read.length };
+    return { records: this.#within(found), forged: fresh.length - read.length };
+  }
+
+  /** Those of `found` for which there is room, none without those on which it stands. */
+  #within(found: readonly AccessRecord[]): readonly AccessRecord[] {
+    const left = new Set<string>();
+    let [size, ofOthers] = [this.#texts.size, this.#ofOthers];
+    return found.filter((record) => {
+      const isOther = !this.#isCreator(signerOf(record));
+      const isFull = isOther && ofOthers >= RECORDS_MAX - RECORDS_RESERVED_MIN;
+      const parents = record.kind === 'grant' ? (record.grant.claims.prf ?? []) : [];
+      if (size >= RECORDS_MAX || isFull || parents.some((parent) => left.has(parent))) {
+        if (record.kind === 'grant') left.add(record.grant.hash);
+        return false;
+      }
+      size += 1;
+      if (isOther) ofOthers += 1;
+      return true;
+    });
   }
 
   /** Keeps records that {@link fit} gave. */
   keep(records: readonly AccessRecord[]): void {
     for (const record of records) {
+      if (!this.#texts.has(record.jws) && !this.#isCreator(signerOf(record))) this.#ofOthers += 1;
       this.#texts.add(record.jws);
       if (record.kind === 'grant') this.#grants.set(record.grant.hash, record.grant);
       else if (record.kind === 'creation') {
@@ -239,6 +274,15 @@ export class BoardAccess implements LaneAccess {
     if (this.#isCreator(did)) return true;
     const isCut = isNamed(this.#cutsOf(did), did, client);
     return this.#allows(isCut ? this.#heldBy(did) : this.#liveOf(did), key);
+  }
+
+  mayBegin({ did, client }: LaneId): boolean {
+    if (this.#isCreator(did) || this.#wasReplica(did)) return true;
+    const isCut = isNamed(this.#cutsOf(did), did, client);
+    const held = isCut ? this.#heldBy(did) : this.#liveOf(did);
+    if (held.some(({ administers }) => administers)) return true;
+    if (this.replicas !== undefined) return false;
+    return held.some(({ writesAll, writes }) => writesAll || writes.length > 0);
   }
 
   mayAdopt({ did, client }: LaneId): boolean {
@@ -419,5 +463,19 @@ export class BoardAccess implements LaneAccess {
 
   #issuersOf(grant: Grant, grants: ReadonlyMap<string, Grant> = this.#grants): ReadonlySet<Did> {
     return new Set(this.#chainOf(grant, grants).map(({ claims }) => claims.iss));
+  }
+}
+
+/** Who has signed a record. */
+function signerOf(record: AccessRecord): Did {
+  switch (record.kind) {
+    case 'grant':
+      return record.grant.claims.iss;
+    case 'revocation':
+      return record.revocation.claims.iss;
+    case 'creation':
+      return record.creation.iss;
+    case 'replicas':
+      return record.change.iss;
   }
 }

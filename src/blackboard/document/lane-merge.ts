@@ -142,7 +142,8 @@ export class LaneMerge {
     const clock = known === undefined ? 0 : clockOf(known);
     // A whole lane may be another one than that of the same name which is here.
     if (known !== undefined && to <= clock) return isWhole ? undefined : 'applied';
-    if (facts === undefined) return undefined;
+    // Whoever may write nothing leaves nothing here, on the disk neither.
+    if (facts === undefined) return this.#rules.mayBegin(part) ? undefined : 'unpermitted';
     if (to > this.#rules.limitOf(part)) return 'unpermitted';
     if (!this.#rules.mayWriteAll(part, keysIn(facts))) return 'unpermitted';
     const now = this.#init.now();
@@ -215,7 +216,8 @@ export class LaneMerge {
     if (isMalformed) return merged;
     while (!this.#parking.isEmpty) {
       this.#parking.take(({ part, to }) => this.#isNeedless(part, to));
-      const parts = this.#joined(this.#parking.take((parked) => this.#isDue(parked)));
+      const ends = new Map<string, number>();
+      const parts = this.#joined(this.#parking.take((parked) => this.#isDue(parked, ends)));
       if (parts.length === 0) break;
       merged.isAsSent = false;
       merged.isMalformed = false;
@@ -224,11 +226,11 @@ export class LaneMerge {
     return Object.assign(merged, { isMalformed, isUnpermitted, isEarly, isCrowded });
   }
 
-  /** Whether nothing is missing of what a part follows on. */
-  #isDue({ part, from }: Parked): boolean {
+  /** Whether nothing is missing of what a part follows on; `ends` are of {@link #isCompleted}. */
+  #isDue({ part, from }: Parked, ends: Map<string, number>): boolean {
     const lane = this.#lanes.get(laneName(part));
     if (part.making === undefined) {
-      return lane === undefined ? this.#isCompleted(part, from) : from <= clockOf(lane);
+      return lane === undefined ? this.#isCompleted(part, from, ends) : from <= clockOf(lane);
     }
     const isHere = lane !== undefined && clockOf(lane) >= part.making.head.base;
     return isHere || hasSources(this.#sourcesFor(part.did, part.making), part.did, part.making);
@@ -238,28 +240,30 @@ export class LaneMerge {
   #isNeedless(part: LanePart, to: number): boolean {
     if (!this.#lanes.isReplaced(part, to)) return false;
     if (part.making !== undefined) return true;
-    return !this.#waitingOf(part).some((parked) => !this.#lanes.isReplaced(part, parked.to));
+    const last = this.#parking.lastOf(part);
+    return last === 0 || this.#lanes.isReplaced(part, last);
   }
 
   /**
    * Whether all up to `from` waits of a lane that another one stands for, but not as far as what waits goes: that comes in
-   * pieces, and is taken at once or not at all, as nobody else takes a part of it.
+   * pieces, and is taken at once or not at all, as nobody else takes a part of it. `ends` has of lanes that were looked at up to
+   * where all waits.
    */
-  #isCompleted(part: LanePart, from: number): boolean {
-    if (!this.#lanes.isReplaced(part, 1)) return false;
-    let clock = 0;
-    for (const parked of this.#waitingOf(part).toSorted((a, b) => a.from - b.from)) {
-      if (parked.from <= clock) clock = Math.max(clock, parked.to);
-    }
-    return from <= clock && !this.#lanes.isReplaced(part, clock);
+  #isCompleted(part: LanePart, from: number, ends: Map<string, number>): boolean {
+    const name = laneName(part);
+    const end = ends.get(name) ?? this.#endOf(part);
+    ends.set(name, end);
+    return from <= end;
   }
 
-  /** Updates of a lane that wait. */
-  #waitingOf({ did, client, gen }: LaneId): readonly Parked[] {
-    return this.#parking.all.filter(
-      ({ part }) =>
-        part.update !== undefined && part.client === client && part.gen === gen && part.did === did,
-    );
+  /** Up to which clock all waits of a lane that is to be taken at once; -1 of one that is not. */
+  #endOf(lane: LaneId): number {
+    if (!this.#lanes.isReplaced(lane, 1)) return -1;
+    let clock = 0;
+    for (const parked of this.#parking.of(lane).toSorted((a, b) => a.from - b.from)) {
+      if (parked.from <= clock) clock = Math.max(clock, parked.to);
+    }
+    return this.#lanes.isReplaced(lane, clock) ? -1 : clock;
   }
 
   /** Parts, those of each lane that is not here as one. */

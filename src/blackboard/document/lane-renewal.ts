@@ -11,6 +11,7 @@ import type { Lane, LaneId } from '../lanes/lane.ts';
 import type { LanePart, Making, Source } from '../lanes/update.ts';
 import { beatenWrites } from './beaten-writes.ts';
 import type { BeatenInit } from './beaten-writes.ts';
+import { headPlaces } from './head-places.ts';
 import { deadIn, endOf, isGoneAt, isHeldByOthers } from './winner.ts';
 
 /** What the owner of lanes decides by. */
@@ -111,12 +112,8 @@ export function makeLane(
 /** Whether the lane `of` stands for all of another lane of its writer up to a clock. */
 export function replaces(of: Lane, { client, gen, clock }: Place): boolean {
   if (of.client === client) return gen < of.gen;
-  return (
-    laneHead(of)?.replaces.some(
-      (place) =>
-        place.client === client && (gen < place.gen || (gen === place.gen && clock <= place.clock)),
-    ) ?? false
-  );
+  const head = laneHead(of);
+  return head !== undefined && headPlaces(head).replaces({ client, gen, clock });
 }
 
 /** What lanes stand for of others', without what an owner who returned has taken back. */

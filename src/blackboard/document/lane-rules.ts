@@ -28,8 +28,14 @@ export class LaneRules {
     return this.#access?.limitOf(lane) ?? Number.POSITIVE_INFINITY;
   }
 
+  /** Whether there may be such a lane, whatever it says. */
+  mayBegin(lane: LaneId): boolean {
+    return this.#access?.mayBegin(lane) ?? true;
+  }
+
   mayWriteAll(lane: LaneId, keys: Iterable<string>): boolean {
     if (this.#access === undefined) return true;
+    if (!this.#access.mayBegin(lane)) return false;
     for (const key of keys) if (!this.#access.mayWriteIn(lane, key)) return false;
     return true;
   }

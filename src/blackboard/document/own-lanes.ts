@@ -7,7 +7,7 @@ import { randomInt } from 'node:crypto';
 import type { Did, Json } from '../../core/index.ts';
 import type { DocumentInit, Draft, EntryChange } from './document-types.ts';
 import { createDrafter } from '../lanes/draft.ts';
-import { ENTRIES, rawWrite } from '../lanes/lane-format.ts';
+import { ENTRIES, INDEX_MAX, rawWrite } from '../lanes/lane-format.ts';
 import type { Head, RawWrite } from '../lanes/lane-format.ts';
 import { makeAdopting } from './adoption.ts';
 import { beatenWrites } from './beaten-writes.ts';
@@ -76,7 +76,8 @@ export class OwnLanes {
     for (const { key, value, until = 0, by, stamp: given } of changes) {
       if (value === undefined && this.#winners.entry(key) === undefined) continue;
       stamp = nextStamp(stamp, this.#init.now());
-      index += 1;
+      // Others may have said that this node had made as many writes as can be counted.
+      index = Math.min(index + 1, INDEX_MAX);
       const [ms, n] = given ?? stamp;
       const author = by === self ? undefined : by;
       const write = { ms, n, value, until, index, by: author, seen };

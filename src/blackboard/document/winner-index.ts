@@ -14,6 +14,12 @@ import { compareWrites, isOwn, isSameWrite, newestAmong } from './winner.ts';
 import type { NamedPlace } from './lane-set.ts';
 import type { Winner } from './winner.ts';
 
+/**
+ * Writers whose writes are counted, besides those who have lanes here: as many as have entries that others carry. More: each own write
+ * takes longer, as it says what was seen of others.
+ */
+const CARRIED_WRITERS_MAX = 4096;
+
 /** The newest writes of a replica. */
 export class WinnerIndex {
   readonly #self: Did;
@@ -154,9 +160,12 @@ export class WinnerIndex {
       if (winner?.lane === lane && winner.clock === clock) left -= 1;
     }
     if (left === 0) return;
-    const lost = [...this.#winners.values()].filter(
-      (winner) => winner.lane === lane && writeIn(lane, winner.key)?.clock !== winner.clock,
-    );
+    // A lane knows of each key that it ever wrote, so that nobody pays for what others have on a large board.
+    const lost: Winner[] = [];
+    for (const key of lane.entries._map.keys()) {
+      const winner = this.#winners.get(key);
+      if (winner?.lane === lane && writeIn(lane, key)?.clock !== winner.clock) lost.push(winner);
+    }
     for (const winner of lost) this.#choose(winner, keys);
   }
 
@@ -227,7 +236,11 @@ export class WinnerIndex {
     if (ms > lastMs || (ms === lastMs && n > lastN)) this.#last = [ms, n];
     const writer = isAdopted === true ? by : lane.did;
     const known = this.#counts.get(writer);
-    if (known === undefined) this.#markOf(writer);
+    if (known === undefined) {
+      // Whoever carries entries may name as many writers as there are entries.
+      if (writer !== lane.did && this.#counts.size >= CARRIED_WRITERS_MAX) return;
+      this.#markOf(writer);
+    }
     if (index <= (known ?? 0)) return;
     this.#counts.set(writer, index);
     if (writer !== this.#self) this.#seen = undefined;

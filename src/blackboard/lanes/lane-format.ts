@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { Did, Json } from '../../core/index.ts';
+import { COUNT_END } from './stamp.ts';
 
 /** The map of entries. */
 export const ENTRIES = 'e';
@@ -88,6 +89,8 @@ export interface RawHead {
 
 /** Other writers that a write says it had seen, at the most. */
 export const SEEN_MAX = 64;
+/** The most writes that a writer is said to have made: who says more of somebody leaves that one no number. */
+export const INDEX_MAX = Number.MAX_SAFE_INTEGER - 1;
 /** Lanes that a head names, of each kind. */
 export const PLACES_MAX = 4096;
 
@@ -140,7 +143,7 @@ export function isWrite(value: Json): boolean {
   if (a !== undefined && (a !== 1 || b === undefined)) return false;
   if (g !== undefined && !isSignature(g)) return false;
   if (!isBelow(m, TIME_END) || !isBelow(i) || (b !== undefined && !isDid(b))) return false;
-  if (n !== undefined && (!isBelow(n) || n === 0)) return false;
+  if (n !== undefined && (!isBelow(n, COUNT_END) || n === 0)) return false;
   if (u !== undefined && (!isBelow(u, TIME_END) || u === 0)) return false;
   return s === undefined || (isNumbers(s, SEEN_MAX * 2) && s.length % 2 === 0 && s.length > 0);
 }

@@ -10,6 +10,11 @@ export type Stamp = readonly [ms: number, n: number];
 export const AHEAD_MS = 60_000;
 /** What is stamped further ahead than that waits for its time, up to this: no clock is off so far by mistake. */
 export const PARKED_AHEAD_MS = 24 * 3_600_000;
+/**
+ * Counts within a millisecond end before this: no writer makes so many writes in the time by which clocks differ. A count near the end
+ * of all numbers would leave none to whoever writes next.
+ */
+export const COUNT_END = 2 ** 32;
 
 /** Below zero when `a` is the earlier one. */
 export function compareStamps(a: Stamp, b: Stamp): number {
@@ -18,5 +23,7 @@ export function compareStamps(a: Stamp, b: Stamp): number {
 
 /** The stamp after `last`, at `nowMs` or later. */
 export function nextStamp(last: Stamp, nowMs: number): Stamp {
-  return nowMs > last[0] ? [nowMs, 0] : [last[0], last[1] + 1];
+  const [ms, n] = last;
+  if (nowMs > ms) return [nowMs, 0];
+  return n + 1 < COUNT_END ? [ms, n + 1] : [ms + 1, 0];
 }

@@ -11,6 +11,7 @@ const WORN = 60;
 const access: LaneAccess = {
   hasCuts: false,
   limitOf: () => Number.POSITIVE_INFINITY,
+  mayBegin: () => true,
   mayWriteIn: () => true,
   mayWriteSome: () => true,
   mayAdopt: () => true,

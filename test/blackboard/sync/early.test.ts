@@ -72,6 +72,7 @@ it('a writer without the right makes nothing wait', () => {
   const access = {
     hasCuts: false,
     limitOf: () => Number.POSITIVE_INFINITY,
+    mayBegin: () => true,
     mayWriteIn: () => false,
     mayWriteSome: () => true,
     mayAdopt: () => false,
