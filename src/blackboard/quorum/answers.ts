@@ -9,6 +9,7 @@ import type { StrongOutcome, StrongRequest } from '../types.ts';
 import { failure } from './electorate.ts';
 import type { Electorate, StrongBoard } from './electorate.ts';
 import type { AskMessage, Cell, NodeAsk, Reply } from './format.ts';
+import type { Spend } from './question-costs.ts';
 import { votersOf } from './replica-set.ts';
 import type { ReplicaSet } from './replica-set.ts';
 import { isRead } from './request.ts';
@@ -56,8 +57,12 @@ export class StrongAnswers {
     this.#components = components;
   }
 
-  /** Undefined: no answer. Rejects when there can be none. */
-  async answer(peer: PeerId, { board, key, ask }: AskMessage): Promise<Reply | undefined> {
+  /** Undefined: no answer. Rejects when there can be none. The peer pays for what it costs by `spend`. */
+  async answer(
+    peer: PeerId,
+    { board, key, ask }: AskMessage,
+    spend: Spend,
+  ): Promise<Reply | undefined> {
     const cell = { board, key };
     if (ask.t === 'disk') return { t: 'disk', disk: await this.#components.disk() };
     const found = this.#components.find(board);
@@ -65,7 +70,7 @@ export class StrongAnswers {
     if (found === undefined) return undefined;
     try {
       if ('to' in ask)
-        return await this.#components.electorate.answer({ peer, did: by }, cell, ask);
+        return await this.#components.electorate.answer({ peer, did: by, spend }, cell, ask);
       return await this.#answerNode(found, cell, { by, peer, ...ask });
     } catch (error) {
       const failed = failure(error);
@@ -128,7 +133,8 @@ export class StrongAnswers {
   ): Promise<Reply> {
     const { by, request, since, id, isFresh = false } = asked;
     checkRequest(request);
-    const may = isRead(request) ? board.mayRead(by) : board.mayWrite(by, cell.key);
+    // What a change says that was not done is what is there.
+    const may = board.mayRead(by) && (isRead(request) || board.mayWrite(by, cell.key));
     if (!may || cell.key.startsWith(HIDDEN)) {
       throw new StarlingError('STARLING_BOARD_REFUSED', `no right for '${cell.key}'`);
     }

@@ -8,6 +8,8 @@ import type { Network } from '../../network/index.ts';
 import { compareBallots } from './acceptor.ts';
 import type { Addressee, Cell, KeyBallot, Reply, ReplicaAsk } from './format.ts';
 import type { QuorumLinks } from './links.ts';
+import { LISTED_FOR_ONE, READING_COST } from './question-costs.ts';
+import type { Spend } from './question-costs.ts';
 import { isSame, shownTo } from './strong-read.ts';
 import type { OtherSet, Replica } from './replica.ts';
 import { firstSet, votersOf } from './replica-set.ts';
@@ -60,6 +62,16 @@ export interface ElectorateComponents {
   readonly erased: (cell: Cell) => void;
 }
 
+/** Who asks, and pays for what that costs. */
+interface Asking {
+  readonly peer: PeerId;
+  readonly did: Did;
+  readonly spend: Spend;
+}
+
+/** What this node asks itself is paid for by whoever asked for it. */
+const FREE: Spend = () => true;
+
 /** How long a replica may take for one question. Higher: slow disks and links count; lower: a dead one holds up less. */
 export const ANSWER_MS = 1000;
 /** Bytes of the keys of one answer. */
@@ -70,6 +82,8 @@ export class Electorate {
   readonly #components: ElectorateComponents;
   /** Boards of which was said that this node's disk is not the one that is meant. */
   readonly #lost = new Set<string>();
+  /** The last listing of keys, which reads all of a board: one at a time. */
+  #listing: Promise<unknown> = Promise.resolve();
 
   constructor(components: ElectorateComponents) {
     this.#components = components;
@@ -152,24 +166,27 @@ export class Electorate {
 
   /** Answers a question to this node as a replica; undefined: no answer. @throws what the disk says */
   async answer(
-    by: { readonly peer: PeerId; readonly did: Did },
+    by: Asking,
     cell: Cell,
     ask: ReplicaAsk & { readonly to: Addressee },
   ): Promise<Reply | undefined> {
     const set = await this.setOf(cell.board);
     const { set: number, disk } = ask.to;
-    if (number < set.number) return this.#moved(by.did, cell.board, set);
-    if (number > set.number) return { t: 'behind' };
+    const { isSameNode, network } = this.#components;
+    const isVoter = votersOf(set).some(({ did }) => isSameNode(by.did, did));
+    // First who asks, then what: which set holds is nobody else's business, nor whether there is one.
+    if (number !== set.number) {
+      if (!isVoter && !this.#isTold(by.did, cell.board, set)) return undefined;
+      return number < set.number ? { t: 'moved', state: set } : { t: 'behind' };
+    }
     const own = await this.ownVoter(set);
     const isMeant = own !== undefined && (disk === '' || disk === own.disk);
     if (!isMeant) return this.#lostDisk(cell.board, set);
-    const { isSameNode, network } = this.#components;
-    const isVoter = votersOf(set).some(({ did }) => isSameNode(by.did, did));
     if (!isVoter || !isTurnOf(by.did, ask)) {
       network.report(by.peer, 'unpermitted');
       return undefined;
     }
-    return this.#answer(cell, ask);
+    return this.#answer(cell, ask, by.spend);
   }
 
   async #askSelf(
@@ -179,7 +196,7 @@ export class Electorate {
     try {
       const own = await this.ownVoter(await this.setOf(cell.board));
       if (own === undefined || (ask.to.disk !== '' && ask.to.disk !== own.disk)) return undefined;
-      return await this.#answer(cell, ask);
+      return await this.#answer(cell, ask, FREE);
     } catch (error) {
       return failure(error);
     }
@@ -188,23 +205,25 @@ export class Electorate {
   async #answer(
     cell: Cell,
     ask: ReplicaAsk & { readonly to: Addressee },
+    spend: Spend,
   ): Promise<Reply | undefined> {
     const { replica } = this.#components;
     const { set } = ask.to;
     switch (ask.t) {
       case 'look': {
+        if (replica.peek(cell, set) === undefined) spend(READING_COST);
         const shown = await replica.look(cell, set);
         return replyTo(shown.t === 'shown' ? shownTo(shown, ask.known) : shown);
       }
       case 'same':
-        return this.#same(cell.board, set, ask.of);
+        return this.#same({ board: cell.board, number: set, of: ask.of }, spend);
       case 'erase': {
         const erased = await replica.erase(cell, set, ask);
         if (erased === true) this.#components.erased(cell);
         return typeof erased === 'boolean' ? { t: 'erased', isErased: erased } : replyTo(erased);
       }
       case 'keys':
-        return this.#keys(cell.board, ask.after);
+        return this.#inTurn(() => this.#keys(cell.board, ask.after, spend));
       default: {
         const answer = await replica.answer(cell, set, ask);
         const isAccepted = answer.t === 'accepted';
@@ -214,20 +233,34 @@ export class Electorate {
     }
   }
 
-  async #same(board: string, number: number, of: readonly KeyBallot[]): Promise<Reply> {
+  async #same(
+    {
+      board,
+      number,
+      of,
+    }: { readonly board: string; readonly number: number; readonly of: readonly KeyBallot[] },
+    spend: Spend,
+  ): Promise<Reply> {
     const { replica } = this.#components;
     const others: number[] = [];
+    let isPaid = true;
     for (const [at, [key, known]] of of.entries()) {
       const cell = { board, key };
-      const shown = replica.peek(cell, number) ?? (await replica.look(cell, number));
-      if (shown.t !== 'shown') return replyTo(shown);
-      if (!isSame(shown.accepted?.ballot, known)) others.push(at);
+      const kept = replica.peek(cell, number);
+      // Of what is not read for whoever has had its share nothing is said: that one asks all then.
+      if (kept === undefined) isPaid &&= spend(READING_COST);
+      const shown = kept ?? (isPaid ? await replica.look(cell, number) : undefined);
+      if (shown !== undefined && shown.t !== 'shown') return replyTo(shown);
+      if (shown === undefined || !isSame(shown.accepted?.ballot, known)) others.push(at);
     }
     return { t: 'same', others };
   }
 
-  async #keys(board: string, after: string): Promise<Reply> {
+  /** Undefined for whoever has had its share: the board is read from its beginning for each answer. */
+  async #keys(board: string, after: string, spend: Spend): Promise<Reply | undefined> {
+    if (!spend(0)) return undefined;
     const { keys, count } = await this.#components.replica.keys(board);
+    spend(keys.length / LISTED_FOR_ONE);
     const page: string[] = [];
     let bytes = 0;
     for (const key of keys.toSorted()) {
@@ -239,14 +272,21 @@ export class Electorate {
     return { t: 'keys', keys: page, count, more: false };
   }
 
-  /** Who keeps the board is for those who may read it, and for those who keep it or did before. */
-  #moved(by: Did, id: string, set: ReplicaSet): Reply | undefined {
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const running = this.#listing.then(work);
+    this.#listing = running.catch(() => undefined);
+    return running;
+  }
+
+  /** Who keeps the board is for those who may read it, and for those who keep it, did before, or will. */
+  #isTold(by: Did, id: string, set: ReplicaSet): boolean {
     const { isSameNode } = this.#components;
     const board = this.#components.find(id);
     const last = set.record === undefined ? undefined : board?.readChange(set.record);
-    const kept = [...votersOf(set), ...(last?.before ?? [])].map(({ did }) => did);
-    const isKeeper = [...kept, ...(board?.first ?? [])].some((did) => isSameNode(by, did));
-    return isKeeper || board?.mayRead(by) === true ? { t: 'moved', state: set } : undefined;
+    const next = board?.lastChange;
+    const kept = [...(last?.before ?? []), ...(next?.voters ?? []), ...(next?.before ?? [])];
+    const dids = [...kept.map(({ did }) => did), ...(board?.first ?? [])];
+    return dids.some((did) => isSameNode(by, did)) || board?.mayRead(by) === true;
   }
 
   #lostDisk(board: string, set: ReplicaSet): undefined {

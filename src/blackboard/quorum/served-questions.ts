@@ -8,6 +8,8 @@ import { createMessageStream } from '../../network/index.ts';
 import type { MessageStream, Network, PeerStream } from '../../network/index.ts';
 import { MESSAGE_BYTES_MAX, decodeAsk, encodeReply } from './format.ts';
 import type { AskMessage, Reply } from './format.ts';
+import { costOf } from './question-costs.ts';
+import type { Spend } from './question-costs.ts';
 
 /** What answering works with. */
 export interface ServedQuestionsComponents {
@@ -15,10 +17,15 @@ export interface ServedQuestionsComponents {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly scope: Scope;
-  /** Whether `peer` keeps the board as well, as far as records say: what replicas ask each other is not counted. */
+  /**
+   * Whether `peer` keeps the board as well, as far as records say: of what replicas ask each other not the number is bounded, but
+   * what it costs.
+   */
   isReplica(peer: PeerId, board: string): boolean;
-  /** Answers a question of `peer`; undefined: no answer. Rejects when there can be none. */
-  answer(peer: PeerId, message: AskMessage): Promise<Reply | undefined>;
+  /**
+   * Answers a question of `peer`, which pays by `spend` for what that costs; undefined: no answer. Rejects when there can be none.
+   */
+  answer(peer: PeerId, message: AskMessage, spend: Spend): Promise<Reply | undefined>;
 }
 
 /** Questions of one stream that are answered at once; more wait. */
@@ -40,6 +47,17 @@ const REFUSED = { burst: 50, everyMs: 20 } as const;
 /** Bytes that are read of one peer that is no replica: long messages cost their reading before it is known what they want. */
 const BYTES = { burst: 8 * 1024 * 1024, everyMs: 1000 / (8 * 1024 * 1024) } as const;
 
+/**
+ * What questions of one peer may cost in a second, whoever it is, in questions that are answered from memory; a reading of the disk costs
+ * eight of them, a change four. Higher: busier replicas are not held up; lower: a hostile one leaves more of the node to others.
+ */
+const COST_A_SECOND_MAX = 64_000;
+/** What they may cost at once, after a pause. */
+const COST_AT_ONCE_MAX = 131_072;
+const COSTS = { burst: COST_AT_ONCE_MAX, everyMs: 1000 / COST_A_SECOND_MAX } as const;
+/** How often a peer is told of that asks for more. */
+const TOLD = { burst: 10, everyMs: 100 } as const;
+
 /** Why a stream is not read for now. */
 type Reason = 'busy' | 'too much';
 
@@ -50,12 +68,16 @@ export class ServedQuestions {
   readonly #requests: Buckets;
   readonly #refused: Buckets;
   readonly #bytes: Buckets;
+  readonly #costs: Buckets;
+  readonly #told: Buckets;
 
   constructor(components: ServedQuestionsComponents) {
     this.#components = components;
     this.#requests = createBuckets(components.clock, REQUESTS);
     this.#refused = createBuckets(components.clock, REFUSED);
     this.#bytes = createBuckets(components.clock, BYTES);
+    this.#costs = createBuckets(components.clock, COSTS);
+    this.#told = createBuckets(components.clock, TOLD);
   }
 
   /** Answers on a stream until its end. */
@@ -82,6 +104,7 @@ export class ServedQuestions {
         if (gate.isWaiting || running >= most) break;
         waiting.shift();
         if (isCounted) gate.wait(this.#requests.charge(peer, 1));
+        this.#spend(peer, gate, costOf(message.ask));
         running += 1;
         const served = this.#serveOne(stream, message, gate).finally(() => {
           running -= 1;
@@ -142,7 +165,9 @@ export class ServedQuestions {
 
   async #answered(peer: PeerId, message: AskMessage, gate: Gate): Promise<Reply | undefined> {
     const { network } = this.#components;
-    const reply = await this.#components.answer(peer, message);
+    const reply = await this.#components.answer(peer, message, (cost) =>
+      this.#spend(peer, gate, cost),
+    );
     if (reply === undefined || isRefusal(reply)) {
       const waitMs = this.#refused.charge(peer, 1);
       if (waitMs > 0) network.report(peer, 'boards');
@@ -154,10 +179,19 @@ export class ServedQuestions {
     return reply;
   }
 
+  /** A peer pays for what it asked; false when that was more than it has, which is told of. */
+  #spend(peer: PeerId, gate: Gate, cost: number): boolean {
+    const waitMs = this.#costs.charge(peer, cost);
+    if (waitMs <= 0) return true;
+    gate.wait(waitMs);
+    if (this.#told.take(peer)) this.#components.network.report(peer, 'boards');
+    return false;
+  }
+
   #gateOf(stream: PeerStream, onOpen: () => void): Gate {
     const { scope } = this.#components;
     const { peer } = stream;
-    const buckets = [this.#requests, this.#refused, this.#bytes];
+    const buckets = [this.#requests, this.#refused, this.#bytes, this.#costs];
     const moreMs = (): number => Math.max(...buckets.map((bucket) => bucket.waitMs(peer)));
     return new Gate(stream, scope, { moreMs, onOpen });
   }

@@ -19,6 +19,7 @@ import type { StrongBoard } from './electorate.ts';
 import { createErasing } from './erasing.ts';
 import type { Erasing } from './erasing.ts';
 import type { Cell, Reply } from './format.ts';
+import { rankedFor } from './groups.ts';
 import { createPacedShowing } from './paced-showing.ts';
 import type { PacedShowing } from './paced-showing.ts';
 import { createQuorumLinks } from './links.ts';
@@ -27,7 +28,6 @@ import { createProposer, noQuorum, unknownOutcome } from './proposer.ts';
 import type { Proposer, ProposerComponents, Untold } from './proposer.ts';
 import { createQuietKeys } from './quiet-keys.ts';
 import type { QuietKeys } from './quiet-keys.ts';
-import { rankedFor } from './ranking.ts';
 import { createReader } from './reader.ts';
 import type { Reader } from './reader.ts';
 import { createReplica } from './replica.ts';
@@ -174,7 +174,7 @@ class QuorumBoards implements StrongBoards {
         isReplicaIn(components.find(id), (one) =>
           components.isSameNode(components.didOf(peer), one),
         ),
-      answer: (peer, message) => this.#answers.answer(peer, message),
+      answer: (peer, message, spend) => this.#answers.answer(peer, message, spend),
     });
     this.#electorate = new Electorate({
       ...components,

@@ -1,4 +1,4 @@
-/** Who is told that a strong board has other replicas by now. */
+/** Who is told of a strong board by which set of replicas it goes. */
 import { expect, it } from 'vitest';
 import { Electorate } from '../../../src/blackboard/quorum/electorate.ts';
 import type { ElectorateComponents } from '../../../src/blackboard/quorum/electorate.ts';
@@ -24,6 +24,8 @@ function electorate(readers: readonly string[]): Electorate {
     isSameNode: (one: Did, other: Did) => one === other,
     find: () => ({
       first: ['ann', 'bob', 'cyd'].map(did),
+      // Of whom a record says so that has come, before this node goes by it.
+      lastChange: { ...CHANGE, number: 5, voters: voters('ann', 'bob', 'fay') },
       mayRead: (one: Did) => readers.map(did).includes(one),
       readChange: () => CHANGE,
     }),
@@ -31,13 +33,16 @@ function electorate(readers: readonly string[]): Electorate {
   return new Electorate(parts as unknown as ElectorateComponents);
 }
 
-it('tells of the replicas of now those who keep the board, did before, or may read it, and nobody else', async () => {
+it('tells of the replicas of now those who keep the board, did before, will, or may read it, and nobody else', async () => {
   const board = electorate(['ray']);
-  const told = async (name: string): Promise<unknown> => {
-    const by = { peer: name as PeerId, did: did(name) };
-    const ask = { t: 'look', to: { set: 2, disk: '' } } as const;
+  const told = async (name: string, set: number): Promise<unknown> => {
+    const by = { peer: name as PeerId, did: did(name), spend: () => true };
+    const ask = { t: 'look', to: { set, disk: '' } } as const;
     return (await board.answer(by, { board: 'b', key: 'k' }, ask))?.t;
   };
-  for (const name of ['ann', 'eli', 'dan', 'cyd', 'ray']) expect(await told(name)).toBe('moved');
-  expect(await told('mallory')).toBeUndefined();
+  for (const name of ['ann', 'eli', 'dan', 'cyd', 'fay', 'ray']) {
+    expect([await told(name, 2), await told(name, 99)]).toEqual(['moved', 'behind']);
+  }
+  // Nor whether there is such a board, and how often its replicas have changed.
+  expect([await told('mallory', 2), await told('mallory', 99)]).toEqual([undefined, undefined]);
 });

@@ -5,7 +5,7 @@
 import { afterEach, expect, it } from 'vitest';
 import { QUORUM_PROTOCOL, encodeAsk } from '../../../src/blackboard/quorum/format.ts';
 import type { Ask, KeyBallot } from '../../../src/blackboard/quorum/format.ts';
-import type { Did } from '../../../src/core/index.ts';
+import type { Did, PeerId } from '../../../src/core/index.ts';
 import { createMessageStream } from '../../../src/network/index.ts';
 import type { MessageStream } from '../../../src/network/index.ts';
 import { upTo } from '../../long/extent.ts';
@@ -42,8 +42,11 @@ async function writesDone(asks: readonly Ask[], flooder?: string): Promise<numbe
   const jobs = await strong.board('dan');
   const streams: MessageStream[] = [];
   const { signal } = new AbortController();
-  for (const replica of flooder === undefined ? [] : REPLICAS) {
-    for (let at = 0; at < STREAMS; at += 1) {
+  const flooded = flooder === undefined ? [] : REPLICAS.filter((one) => one !== flooder);
+  for (const replica of flooded) {
+    // A replica has streams of its own beside these.
+    const count = REPLICAS.includes(flooder ?? '') ? STREAMS - 2 : STREAMS;
+    for (let at = 0; at < count; at += 1) {
       const { network } = strong.member(flooder ?? '');
       const stream = await network.open(strong.member(replica).id, QUORUM_PROTOCOL, { signal });
       streams.push(createMessageStream(stream, { maxBytes: MESSAGE_BYTES_MAX }));
@@ -104,7 +107,53 @@ it.each(FLOODS.slice(0, upTo(2, FLOODS.length)))(
     // What nobody but a replica may ask is told of, and nobody else is.
     const { reported } = strong.mesh.hub;
     expect(new Set(reported.map(({ peer, what }) => `${peer} ${what}`))).toEqual(
-      new Set(set === 0 ? [`${flooder} unpermitted`, `${flooder} boards`] : []),
+      new Set([
+        ...(set === 0 ? [`${flooder} unpermitted`] : []),
+        // Who may read the board hears that the replicas are others, or are not yet.
+        ...(set === 0 || flooder === 'eve' ? [`${flooder} boards`] : []),
+      ]),
     );
   },
 );
+
+/** Keys of one question, none of which is in memory. */
+const COLD_KEYS = 256;
+/** Readings of the disk that one peer gets in that time: as many at once as its share is worth, so many a second, and those under way. */
+const READINGS_MAX = 131_072 / 8 + 8000 * ((TURNS * 10) / 1000) + STREAMS * 64;
+
+it('a replica that floods others with questions whose answers are not in memory gets its share of their disks, and is told of', async () => {
+  strong = await StrongMesh.make([...REPLICAS, 'dan'], REPLICAS);
+  const jobs = await strong.board('ann');
+  await jobs.grant({ to: strong.didOf('dan'), ability: 'write' });
+  await strong.settle();
+  const quiet = await writesDone([]);
+  const readings = new Map<string, number>();
+  for (const name of ['ann', 'bob']) {
+    const { strong: table } = strong.member(name);
+    const get = table.get.bind(table);
+    table.get = (key) => {
+      readings.set(name, (readings.get(name) ?? 0) + 1);
+      return get(key);
+    };
+  }
+  const to = { set: 0, disk: '' };
+  const asks = Array.from({ length: 16 }, (_, at): Ask => {
+    const of = Array.from({ length: COLD_KEYS }, (__, key): KeyBallot => [
+      `cold-${at}-${key}`,
+      undefined,
+    ]);
+    return { t: 'same', of, to };
+  });
+  const flooded = await writesDone(asks, 'cyd');
+  expect(quiet).toBeGreaterThan(20);
+  expect(flooded / quiet).toBeGreaterThanOrEqual(0.8);
+  for (const name of ['ann', 'bob']) {
+    expect(readings.get(name)).toBeGreaterThan(131_072 / 8);
+    // Those of the writes that were done meanwhile beside them.
+    expect(readings.get(name)).toBeLessThan(READINGS_MAX + 20 * flooded);
+  }
+  const told = strong.mesh.hub.reported.filter(({ peer }) => peer === ('cyd' as PeerId));
+  expect(new Set(told.map(({ by, what }) => `${by} ${what}`))).toEqual(
+    new Set(['ann boards', 'bob boards']),
+  );
+});

@@ -4,7 +4,7 @@ import { signReplicas } from '../../../src/blackboard/access/access-records.ts';
 import type { Ballot } from '../../../src/blackboard/quorum/acceptor.ts';
 import { SET_KEY } from '../../../src/blackboard/quorum/set-change.ts';
 import { firstVoters } from '../../../src/blackboard/lanes/voters.ts';
-import { rankedFor } from '../../../src/blackboard/quorum/ranking.ts';
+import { rankedFor } from '../../../src/blackboard/quorum/groups.ts';
 import { createReplica } from '../../../src/blackboard/quorum/replica.ts';
 import { calm } from '../hub.ts';
 import { journalTable } from '../journal-table.ts';

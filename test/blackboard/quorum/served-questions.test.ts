@@ -2,6 +2,7 @@
 import { afterEach, expect, it } from 'vitest';
 import { decodeReply, encodeAsk } from '../../../src/blackboard/quorum/format.ts';
 import type { Ask, Reply } from '../../../src/blackboard/quorum/format.ts';
+import type { Spend } from '../../../src/blackboard/quorum/question-costs.ts';
 import { ServedQuestions } from '../../../src/blackboard/quorum/served-questions.ts';
 import { createScope, silentLogger } from '../../../src/core/index.ts';
 import type { PeerId, Scope } from '../../../src/core/index.ts';
@@ -38,7 +39,9 @@ interface Bench {
   ask(from: PeerId, ask: Ask, times: number): Promise<() => number>;
 }
 
-function makeBench(replyTo: (peer: PeerId) => Reply | undefined | Promise<Reply>): Bench {
+function makeBench(
+  replyTo: (peer: PeerId, spend: Spend) => Reply | undefined | Promise<Reply>,
+): Bench {
   const hub = createHub();
   const clock = createTestClock();
   const open = createScope(clock);
@@ -52,9 +55,9 @@ function makeBench(replyTo: (peer: PeerId) => Reply | undefined | Promise<Reply>
     logger: silentLogger,
     scope: open,
     isReplica: (peer) => peer === REPLICA,
-    answer: (peer) => {
+    answer: (peer, _, spend) => {
       answered.set(peer, (answered.get(peer) ?? 0) + 1);
-      return Promise.resolve(replyTo(peer));
+      return Promise.resolve(replyTo(peer, spend));
     },
   });
   network.handle(PROTOCOL, (stream) => served.serve(stream));
@@ -140,7 +143,34 @@ it('long questions are read as far as their bytes allow, whoever asks', async ()
   expect(replies()).toBe(5);
 });
 
-it('what replicas ask each other is not counted', async () => {
+it('what replicas ask each other costs what it costs the one who is asked, and who asks for more waits and is told of', async () => {
+  const bench = makeBench((_, spend) => {
+    spend(1000);
+    return DONE;
+  });
+  const replies = await bench.ask(REPLICA, QUESTION, 3000);
+  await calm(2000);
+  const first = replies();
+  expect(first).toBeGreaterThanOrEqual(130);
+  // And those that were under way.
+  expect(first).toBeLessThan(131 + 64);
+  const told = bench.hub.reported.length;
+  expect([told > 0, told <= 10]).toEqual([true, true]);
+  expect(new Set(bench.hub.reported.map(({ peer, what }) => `${peer} ${what}`))).toEqual(
+    new Set([`${REPLICA} boards`]),
+  );
+  // Others have their turn meanwhile.
+  const others = await bench.ask(BOB, REQUEST, 100);
+  expect(others()).toBe(100);
+  for (let tenth = 0; tenth < 20; tenth += 1) {
+    bench.clock.advance(100);
+    await calm(100);
+  }
+  // 64 a second, after what was under way is paid for.
+  expect(replies() - first).toBeLessThan(2 * 64 + 64);
+});
+
+it('what replicas ask each other is not counted, as long as it costs no more than memory', async () => {
   const bench = makeBench(() => DONE);
   const replies = await bench.ask(REPLICA, REQUEST, 3000);
   await calm(3500);
