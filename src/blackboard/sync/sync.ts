@@ -11,7 +11,7 @@
  * Updates come in pieces, and what has come can be read. All is applied and on disk before `done` is said. The stream ends with the sync: an idle stream
  * for each peer and board would cost more than opening one when digests differ.
  */
-import { StarlingError, createBuckets, messageOf } from '../../core/index.ts';
+import { StarlingError, createBuckets, messageOf, pause } from '../../core/index.ts';
 import type { Buckets, Clock, Logger, PeerId } from '../../core/index.ts';
 import type { Network, PeerStream } from '../../network/index.ts';
 import type { BoardAccess } from '../access/board-access.ts';
@@ -100,6 +100,14 @@ const QUEUED_MAX = 256;
 const QUEUED_PER_PEER_MAX = 16;
 /** Syncs that one peer may ask for: one for each board when two meet, and repairs. */
 const ASKED = { burst: 200, everyMs: 250 } as const;
+/** Bytes that one peer is sent at once: as many as a newcomer lacks of many boards. */
+const SENT_AT_ONCE_BYTES = 128 * 1024 * 1024;
+/**
+ * Bytes that it is sent a second then. Higher: newcomers of large meshes have all sooner; lower: who asks for all of a board again and
+ * again costs less.
+ */
+const SENT_A_SECOND_BYTES = 16 * 1024 * 1024;
+const SENT = { burst: SENT_AT_ONCE_BYTES, everyMs: 1000 / SENT_A_SECOND_BYTES } as const;
 const BLANK_VECTOR = encodeVector([]);
 /** From so many changes on the receiver is told how many come. */
 const TOLD_MIN = 1000;
@@ -124,6 +132,7 @@ class StreamSync implements BoardSync {
   readonly #open = new Set<(error: Error) => void>();
   readonly #served = new Map<PeerId, number>();
   readonly #asked: Buckets;
+  readonly #sent: Buckets;
   #servedCount = 0;
   #queue: PeerStream[] = [];
 
@@ -131,6 +140,7 @@ class StreamSync implements BoardSync {
     this.#components = components;
     this.#updateBytesMax = updateBytesMax;
     this.#asked = createBuckets(components.clock, ASKED);
+    this.#sent = createBuckets(components.clock, SENT);
   }
 
   askDigests(peer: PeerId): Promise<Digests> {
@@ -448,6 +458,8 @@ class StreamSync implements BoardSync {
         await conversation.send({ t: 'update', update: last, more: true, ...told });
       }
       last = piece;
+      const waitMs = this.#sent.charge(conversation.peer, piece.length);
+      if (waitMs > 0) await pause(this.#components.clock, waitMs);
       await slices.next();
     }
     await conversation.send({ t: 'update', update: last, more: false });

@@ -1,8 +1,11 @@
 /** What one peer may ask of a node in syncs of boards, and that others get theirs meanwhile. */
 import { afterEach, expect, it } from 'vitest';
 import type { PeerId } from '../../../src/core/index.ts';
+import { encodeVector } from '../../../src/blackboard/lanes/update.ts';
+import { decodeMessage, encodeMessage } from '../../../src/blackboard/sync/codec.ts';
 import { BOARD_PROTOCOL } from '../../../src/blackboard/sync/sync.ts';
 import { ROAD_PROTOCOL } from '../../../src/blackboard/sync/update-road.ts';
+import { createMessageStream } from '../../../src/network/index.ts';
 import type { PeerStream } from '../../../src/network/index.ts';
 import { calm } from '../hub.ts';
 import { makeMesh } from '../support.ts';
@@ -73,4 +76,49 @@ it('a peer that asks for syncs without end is refused and told of, and may ask a
   expect(told()).toBe(50);
   mesh.clock.advance(3 * ASKED.everyMs);
   expect(await ask(5)).toHaveLength(3);
+});
+
+const MIB = 1024 * 1024;
+/** What one peer is sent at once, and a second. */
+const SENT = { burst: 128 * MIB, aSecond: 16 * MIB };
+
+it('a peer that asks for all of a board again and again is sent as much as many boards hold, and so much a second then', async () => {
+  await three();
+  const plan = await mesh.members[0]?.blackboard.board('plan');
+  for (let at = 0; at < 16; at += 1) await plan?.set(`k${at}`, 'x'.repeat(250_000));
+  await calm();
+  const question = encodeMessage({
+    t: 'state',
+    board: 'plan',
+    vector: encodeVector([]),
+    digest: 'another',
+  });
+  let bytes = 0;
+  const state = { isAnswered: true };
+  for (let at = 0; at < 60 && state.isAnswered; at += 1) {
+    const [peerStream] = await ask(1);
+    if (peerStream === undefined) throw new Error('not heard');
+    const stream = createMessageStream(peerStream, { maxBytes: MIB });
+    state.isAnswered = false;
+    stream.onMessage((message) => {
+      bytes += message.length;
+      if (decodeMessage(message)?.t !== 'state') return;
+      state.isAnswered = true;
+      stream.abort(new Error('once more'));
+    });
+    stream.send(question);
+    for (let turn = 0; turn < 400 && !state.isAnswered; turn += 1) await calm(1);
+  }
+  expect(bytes).toBeGreaterThan(SENT.burst * 0.9);
+  expect(bytes).toBeLessThan(SENT.burst + 2 * MIB);
+  const before = bytes;
+  for (let tenth = 0; tenth < 20; tenth += 1) {
+    mesh.heartbeats();
+    mesh.clock.advance(100);
+    await calm(20);
+  }
+  expect(bytes - before).toBeLessThan(2.2 * SENT.aSecond);
+  await calm(300);
+  // Others have theirs meanwhile, and nobody is told of who only waits.
+  expect([(await mesh.members[1]?.blackboard.board('plan'))?.info().keys, told()]).toEqual([16, 0]);
 });
