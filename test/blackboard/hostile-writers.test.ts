@@ -90,10 +90,15 @@ describe('a writer who means harm', () => {
     const ann = makeDocument();
     for (let n = 0; n < 3; n += 1) ann.set({ key: 'k', value: n });
     const seen = ann.seen();
-    const [{ client = 0, gen = 0, clock = 0 } = {}] = seen;
+    const [place] = seen;
+    if (place === undefined) throw new Error('nothing was written');
+    const { client, gen, clock } = place;
     const lane = (head: Head): Uint8Array => {
       const id = { did: EVE, client, gen };
-      return encodeUpdate({ isWhole: false, parts: [{ ...id, update: wholeOf(fillLane(id, head, [])) }] });
+      return encodeUpdate({
+        isWhole: false,
+        parts: [{ ...id, update: wholeOf(fillLane(id, head, [])) }],
+      });
     };
     const bob = makeDocument(ann.whole(), {}, { self: BOB });
     expect(bob.apply(lane(HEAD))).toBe('applied');
@@ -249,7 +254,12 @@ describe('a lane that ends with something replaced in it', () => {
     const names = Array.from({ length: 2000 }, (_, at) => `of-ann-${at}`);
     const [large, small] = [laneWith(ANN, names), laneWith(EVE, ['of-eve'])];
     const lanes = [large];
-    const index = new WinnerIndex({ self: BOB, now: () => NOW, lanes: () => lanes, places: () => [] });
+    const index = new WinnerIndex({
+      self: BOB,
+      now: () => NOW,
+      lanes: () => lanes,
+      places: () => [],
+    });
     let looks = 0;
     for (const lane of [large, small]) {
       for (const found of writesOf(lane)) {

@@ -25,7 +25,8 @@ export interface LateChange {
 export interface BoardHistory {
   /**
    * Writes down what changed, with what else changes in the next moments; `bulk` is the update that says all of it, see
-   * `history-rows.ts`. Resolves once that is on disk. @throws what the disk says: then the lines are lost
+   * `history-rows.ts`. Resolves once that is on disk. @throws what the disk says: then the lines are lost, which readers are told
+   * of as soon as the disk takes anything
    */
   note(changes: readonly BoardChange[], bulk?: Uint8Array): Promise<void>;
   /**
@@ -59,7 +60,13 @@ const GATHER_MS = 75;
 const GATHER_BYTES = 256 * 1024;
 /** The bounds are looked at after this much was written. */
 const PRUNE_BYTES = 1024 * 1024;
-/** The name of the row that says up to where rows were cut away; it comes before all others. */
+/** So many changes that came right before a kill are written down at once, and not when somebody reads: till then they are in memory. */
+const LATE_KEPT_MAX = 1000;
+/** Lines of one row, of those that are written down late. */
+const LATE_LINES_MAX = 256;
+/** Rows that the disk refused and that are remembered one by one; of more the last is what counts. */
+const REFUSED_MAX = 256;
+/** The name of the row that says up to where rows were cut away, or refused by the disk; it comes before all others. */
 const CUT = '!';
 const LIMIT = 1000;
 
@@ -88,6 +95,9 @@ class TableHistory implements BoardHistory {
   #isPruning = false;
   /** Changes whose lines may be missing. */
   #late: readonly LateChange[] = [];
+  #recovering: Promise<void> | undefined;
+  /** Names of rows that the disk refused, until it has taken a row that says so. */
+  #refused = new Set<string>();
 
   constructor(
     table: Table,
@@ -121,8 +131,12 @@ class TableHistory implements BoardHistory {
     return async (isRefused) => {
       const failure = await ending;
       if (!isRefused && failure !== undefined) throw failure.error;
-      // What the disk refused with its write is not there.
-      if (!isRefused || failure !== undefined || added === undefined) return;
+      if (!isRefused || added === undefined) return;
+      // What the disk refused with its write is not there, and nobody misses it.
+      if (failure !== undefined) {
+        this.#refused.delete(added.key);
+        return;
+      }
       await this.#table.delete(added.key);
       if (this.#total !== undefined) this.#total -= added.bytes;
     };
@@ -170,7 +184,7 @@ class TableHistory implements BoardHistory {
     const bytes = this.#pendingBytes;
     this.#sinceLook += bytes;
     this.#pendingBytes = 0;
-    if (writes.length > 0) await this.#table.batch(writes);
+    if (writes.length > 0) await this.#put(writes);
     if (this.#total !== undefined) this.#total += bytes;
     if (this.#sinceLook < PRUNE_BYTES || this.#isPruning) return;
     this.#sinceLook = 0;
@@ -182,8 +196,33 @@ class TableHistory implements BoardHistory {
     }
   }
 
+  /** Writes rows, and with them where rows are missing that the disk refused before. */
+  async #put(writes: readonly Write[]): Promise<void> {
+    const missing = [...this.#refused];
+    const last = missing.toSorted().at(-1)?.slice(this.#prefix.length);
+    const mark = last === undefined ? [] : [this.#mark(last)];
+    try {
+      await this.#table.batch([...writes, ...mark]);
+    } catch (error) {
+      for (const { key } of writes) this.#refused.add(key);
+      if (this.#refused.size > REFUSED_MAX) {
+        this.#refused = new Set([...this.#refused].toSorted().slice(-1));
+      }
+      throw error;
+    }
+    for (const key of missing) this.#refused.delete(key);
+  }
+
+  /** The row that says that something may be missing up to a position. */
+  #mark(position: string): Write {
+    return { key: `${this.#prefix}${CUT}`, value: Buffer.from(position) };
+  }
+
   recovered(changes: readonly LateChange[]): void {
-    if (this.#bounds.bytes > 0) this.#late = changes;
+    if (this.#bounds.bytes === 0) return;
+    this.#late = changes;
+    // Where the disk refuses that now, it is tried again as somebody reads.
+    if (changes.length > LATE_KEPT_MAX) this.#recover().catch(() => undefined);
   }
 
   async read(query: HistoryQuery): Promise<HistoryPage> {
@@ -193,22 +232,36 @@ class TableHistory implements BoardHistory {
   }
 
   /** Writes down what came right before the last end of this node and was written down no more. */
-  async #recover(): Promise<void> {
+  #recover(): Promise<void> {
+    this.#recovering ??= this.#writeLate().finally(() => {
+      this.#recovering = undefined;
+    });
+    return this.#recovering;
+  }
+
+  async #writeLate(): Promise<void> {
     const late = this.#late;
     if (late.length === 0) return;
-    const known = new Set<string>();
+    const missing = new Set(late.flatMap(({ change }) => lineOf(change).map(nameOf)));
     for await (const [name, value] of this.#table.entries(this.#prefix)) {
       const position = name.slice(this.#prefix.length);
-      for (const line of position === CUT ? [] : linesOf(value, position)) known.add(nameOf(line));
+      for (const line of position === CUT ? [] : linesOf(value, position)) {
+        missing.delete(nameOf(line));
+      }
     }
-    const writes: Write[] = [];
-    for (const [at, { sentAt, change }] of late.entries()) {
-      const lines = lineOf(change).filter((line) => !known.has(nameOf(line)));
+    const rows: { readonly sentAt: number; readonly lines: PastLine[] }[] = [];
+    for (const { sentAt, change } of late) {
+      const lines = lineOf(change).filter((line) => missing.delete(nameOf(line)));
+      const last = rows.at(-1);
+      if (last?.sentAt === sentAt && last.lines.length < LATE_LINES_MAX) last.lines.push(...lines);
+      else if (lines.length > 0) rows.push({ sentAt, lines: [...lines] });
+    }
+    const writes = rows.map(({ sentAt, lines }, at): Write => {
       // After all that had been written down by then.
-      const count = String(COUNT_END - late.length + at).padStart(COUNT_DIGITS, '0');
+      const count = String(COUNT_END - rows.length + at).padStart(COUNT_DIGITS, '0');
       const key = `${this.#prefix}${String(sentAt).padStart(MS_DIGITS, '0')}-${count}`;
-      if (lines.length > 0) writes.push({ key, value: rowOf(lines) });
-    }
+      return { key, value: rowOf(lines) };
+    });
     if (writes.length > 0) await this.#table.batch(writes);
     this.#total = undefined;
     this.#late = [];
@@ -237,7 +290,16 @@ class TableHistory implements BoardHistory {
     key: string,
   ): Promise<{ readonly lines: readonly HistoryLine[]; readonly isCut: boolean }> {
     const { lines, isCut } = await this.read({ key, limit: Number.POSITIVE_INFINITY });
-    return { lines: lines.slice(-2).toReversed(), isCut };
+    const cut = isCut ? await this.#cutAt() : '';
+    // Of what stands before something that is missing nobody knows whether it was the last but one.
+    const known = lines.filter(({ position }) => position > cut);
+    return { lines: known.slice(-2).toReversed(), isCut };
+  }
+
+  /** Up to where something may be missing. */
+  async #cutAt(): Promise<string> {
+    const mark = await this.#table.get(`${this.#prefix}${CUT}`);
+    return mark === undefined ? '' : Buffer.from(mark).toString();
   }
 
   /** Looks at the oldest rows alone, once it is known how much there is. */
@@ -256,10 +318,8 @@ class TableHistory implements BoardHistory {
       writes.push({ key: name });
     }
     if (last === '') return;
-    await this.#table.batch([
-      ...writes,
-      { key: `${this.#prefix}${CUT}`, value: Buffer.from(last) },
-    ]);
+    const cut = await this.#cutAt();
+    await this.#table.batch([...writes, this.#mark(cut > last ? cut : last)]);
     this.#total -= cutBytes;
   }
 

@@ -140,8 +140,7 @@ export class LaneSet {
   /** Whether all of `places` was seen, or what stands for it, or can't come any more: see `BoardDocument.covers`. */
   covers(places: readonly SeenPlace[]): boolean {
     const lanes = this.#byPlace();
-    const mayMiss = (place: SeenPlace): boolean =>
-      place.did !== undefined && !this.#mayCome(place);
+    const mayMiss = (place: SeenPlace): boolean => place.did !== undefined && !this.#mayCome(place);
     const laneOf = (place: SeenPlace): Lane | undefined =>
       place.did === undefined ? lanes.get(placeName(place)) : this.#lanes.get(laneName(place));
     return this.#missingOf(places, laneOf, mayMiss) === undefined;

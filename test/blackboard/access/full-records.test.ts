@@ -37,20 +37,14 @@ it('an administrator who signs as many records as there may be keeps nobody from
     return records.length;
   };
   expect(learn([signCreation(ANN, 'plan', NOW), admin.jws])).toBe(2);
-  const flood = Array.from(
-    { length: RECORDS_MAX + 50 },
-    () => grantTo(EVE.did, 'read', admin).jws,
-  );
+  const flood = Array.from({ length: RECORDS_MAX + 50 }, () => grantTo(EVE.did, 'read', admin).jws);
   const kept = learn(flood) + learn(flood);
   // As many as honest boards have.
   expect(kept).toBeGreaterThan(300);
   expect(access.mayAdminister(DAN.did)).toBe(true);
   const cuts = new Map([[DAN.did, []]]);
   expect(learn([signCut(ANN, admin, { cuts }, NOW + 5000)])).toBe(1);
-  expect([access.mayAdminister(DAN.did), access.mayRead(EVE.did)]).toEqual([
-    false,
-    false,
-  ]);
+  expect([access.mayAdminister(DAN.did), access.mayRead(EVE.did)]).toEqual([false, false]);
   // And what is on the disk then counts after a start, in whichever order it is read.
   const again = new BoardAccess(access.id);
   again.keep(again.fit(access.records.toReversed()).records);
@@ -68,7 +62,10 @@ it('a peer that says records on and on which count for nothing has so many looke
   await plan.create();
   await calm();
   // Well signed, by somebody who has no right to give.
-  const records = Array.from({ length: 400 }, () => grantTo(DAN.did, 'read', grantTo(DAN.did, 'admin')).jws);
+  const records = Array.from(
+    { length: 400 },
+    () => grantTo(DAN.did, 'read', grantTo(DAN.did, 'admin')).jws,
+  );
   const looked = vi.spyOn(BoardAccess.prototype, 'fit');
   onTestFinished(() => looked.mockRestore());
   const frame = encodeMessage({ t: 'access', board: plan.id, records });

@@ -17,8 +17,9 @@ import type { JournalTable } from '../journal-table.ts';
 import { contentOf, openBoard } from '../support.ts';
 import { upTo } from '../../long/extent.ts';
 
-const NODES = 3;
-const who = fc.nat(NODES - 1);
+/** Numbers of nodes are taken modulo how many there are. */
+const nodes = fc.integer({ min: 3, max: 5 });
+const who = fc.nat(4);
 const event = fc.oneof(
   {
     weight: 6,
@@ -61,8 +62,8 @@ class World {
   readonly results = new Set<string>(['applied']);
   #value = 0;
 
-  async start(): Promise<void> {
-    for (let i = 0; i < NODES; i++) {
+  async start(count: number): Promise<void> {
+    for (let i = 0; i < count; i++) {
       const self = `did:key:z6Mk${i}` as Did;
       const table = journalTable();
       const published: LanePart[] = [];
@@ -139,7 +140,7 @@ class World {
   }
 
   #at(index: number): Node {
-    const node = this.nodes[index];
+    const node = this.nodes[index % this.nodes.length];
     if (node === undefined) throw new Error('no such node');
     return node;
   }
@@ -147,10 +148,12 @@ class World {
 
 describe('boards on failing disks', () => {
   it('hold what was acknowledged, on all, after any interleaving of writes, failures, kills and late updates', async () => {
+    const sizes = new Set<number>();
     await fc.assert(
-      fc.asyncProperty(fc.array(event, { maxLength: 60 }), async (events) => {
+      fc.asyncProperty(nodes, fc.array(event, { maxLength: 60 }), async (count, events) => {
         const world = new World();
-        await world.start();
+        await world.start(count);
+        sizes.add(count);
         for (const happened of events) await world.happen(happened);
         await world.settle();
         expect([...world.results].filter((one) => one !== 'unwritten')).toEqual(['applied']);
@@ -175,5 +178,6 @@ describe('boards on failing disks', () => {
       }),
       { seed: 13, numRuns: upTo(40, 300) },
     );
+    expect([...sizes].toSorted()).toEqual([3, 4, 5]);
   });
 });

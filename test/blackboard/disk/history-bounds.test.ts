@@ -1,10 +1,11 @@
 /** The history of a board keeps to its bounds without reading all of itself again and again. */
 import { expect, it } from 'vitest';
 import { createBoardHistory } from '../../../src/blackboard/disk/history.ts';
-import type { BoardHistory } from '../../../src/blackboard/disk/history.ts';
+import type { BoardHistory, LateChange } from '../../../src/blackboard/disk/history.ts';
 import type { Did } from '../../../src/core/index.ts';
 import type { Table } from '../../../src/store/index.ts';
 import { createTestClock } from '../../core/test-clock.ts';
+import { calm } from '../hub.ts';
 import { journalTable } from '../journal-table.ts';
 
 const BY = 'did:key:z6MkAnn' as Did;
@@ -64,4 +65,77 @@ it('counts what an earlier run has left, and cuts what is too old', async () => 
   await note(again, 'new');
   const { lines } = await again.read({});
   expect(lines.map(({ key }) => key)).toEqual(['new']);
+});
+
+/** So many changes that a peer sent right before a kill, which no line tells of. */
+function lateChanges(count: number, sentAt: number): readonly LateChange[] {
+  return Array.from({ length: count }, (_, at) => {
+    const key = `late-${at}`;
+    return { sentAt, change: { key, entry: { key, value: at, by: BY, at: 1, clock: {} } } };
+  });
+}
+
+it('writes down much that came right before a kill at once, once, and keeps it in memory for no reader', async () => {
+  const table = journalTable();
+  const clock = createTestClock();
+  const init = { board: 'jobs', bounds: { days: 30, bytes: 64 * MIB } };
+  const late = lateChanges(3000, clock.now());
+  const many = createBoardHistory({ table, clock }, init);
+  // Another row of the log said some of it again.
+  many.recovered([...late, ...late.slice(0, 100)]);
+  await calm();
+  expect(table.journal).toHaveLength(1);
+  // In rows of many lines.
+  expect(table.rows.size).toBeLessThan(20);
+  const { lines } = await many.read({ limit: 10_000 });
+  expect(lines.map(({ key }) => key)).toEqual(late.map(({ change }) => change.key));
+  // After the next kill there is nothing to write down.
+  const again = createBoardHistory({ table, clock }, init);
+  again.recovered(late);
+  await calm();
+  expect([(await again.read({ limit: 10_000 })).lines.length, table.journal.length]).toEqual([
+    3000, 1,
+  ]);
+});
+
+it('tries again as somebody reads where the disk refuses what came right before a kill', async () => {
+  const table = journalTable();
+  const clock = createTestClock();
+  const history = createBoardHistory(
+    { table, clock },
+    { board: 'jobs', bounds: { days: 30, bytes: 64 * MIB } },
+  );
+  table.failures = 1;
+  history.recovered(lateChanges(2000, clock.now()));
+  await calm();
+  expect(table.journal).toHaveLength(0);
+  expect((await history.read({ limit: 10_000 })).lines).toHaveLength(2000);
+});
+
+it('says that something is missing where the disk refused it, and undoes nothing over that', async () => {
+  const table = journalTable();
+  const clock = createTestClock();
+  const history = createBoardHistory(
+    { table, clock },
+    { board: 'jobs', bounds: { days: 30, bytes: 64 * MIB } },
+  );
+  const write = async (value: number): Promise<void> => {
+    const entry = { key: 'k', value, by: BY, at: value, clock: {} };
+    const noted = history.note([{ key: 'k', entry }]);
+    await history.flushed().catch(() => undefined);
+    await noted.catch(() => undefined);
+    clock.advance(10);
+  };
+  await write(1);
+  expect((await history.read({})).isCut).toBe(false);
+  table.failures = 1;
+  await write(2);
+  await write(3);
+  const { lines, isCut } = await history.read({});
+  expect([lines.map(({ value }) => value), isCut]).toEqual([[1, 3], true]);
+  // What was there before the last change is not known: not the first.
+  const { lines: last } = await history.lastOf('k');
+  expect(last.map(({ value }) => value)).toEqual([3]);
+  const since = lines.at(-1)?.position ?? '';
+  expect((await history.read({ from: since })).isCut).toBe(false);
 });
