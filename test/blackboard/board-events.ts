@@ -27,6 +27,27 @@ const named = <K extends string, T extends object>(
 ): fc.Arbitrary<{ readonly kind: K; readonly who: number; readonly turns: number } & T> =>
   fc.record({ kind: fc.constant(kind), who, turns, ...more }) as never;
 
+/** All that can happen: nothing is left out of {@link event}. */
+export const KINDS: readonly BoardEvent['kind'][] = [
+  'again',
+  'away',
+  'compact',
+  'cut',
+  'delete',
+  'fail',
+  'grant',
+  'heal',
+  'lose',
+  'pass',
+  'puts',
+  'reads',
+  'restart',
+  'revoke',
+  'set',
+  'skew',
+  'split',
+];
+
 /** One event. Numbers of nodes are taken modulo how many there are. */
 export const event = fc.oneof(
   {

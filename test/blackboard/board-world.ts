@@ -5,6 +5,7 @@
  */
 import { ABSENT_MS } from '../../src/blackboard/adopting.ts';
 import type { Board } from '../../src/blackboard/index.ts';
+import { readToken } from '../../src/blackboard/lanes/session-token.ts';
 import { ROAD_PROTOCOL } from '../../src/blackboard/sync/update-road.ts';
 import type { Did, PeerId } from '../../src/core/index.ts';
 import { createTestClock } from '../core/test-clock.ts';
@@ -31,11 +32,27 @@ const LARGE_CHARS = 240_000;
 /** What was sent and may come again. */
 const SENT_MAX = 200;
 
+/** `again`: a message that came before; `reordered`: after one that was sent later; `ended`: writes that end by themselves. */
+const HAPPENINGS = [
+  'acknowledged',
+  'adopted',
+  'again',
+  'beyond',
+  'cut',
+  'deleted',
+  'ended',
+  'folded',
+  'lost',
+  'refused',
+  'renewed',
+  'reordered',
+  'restarted',
+  'revoked',
+  'served',
+] as const;
+
 /** What happened, for a test to see that it did. */
-export type Happened = Record<
-  'acknowledged' | 'adopted' | 'again' | 'beyond' | 'refused' | 'restarted' | 'revoked' | 'served',
-  number
->;
+export type Happened = Record<(typeof HAPPENINGS)[number], number>;
 
 /** What is written where; without `ttlMs` the key is deleted, with 0 the entry stays. */
 interface WriteInit {
@@ -51,22 +68,15 @@ export class BoardWorld {
   readonly ledger = new Ledger();
   /** What was promised and not kept. */
   readonly faults: string[] = [];
-  readonly happened: Happened = {
-    acknowledged: 0,
-    adopted: 0,
-    again: 0,
-    beyond: 0,
-    refused: 0,
-    restarted: 0,
-    revoked: 0,
-    served: 0,
-  };
+  readonly happened = Object.fromEntries(HAPPENINGS.map((one) => [one, 0])) as Happened;
   readonly names: readonly string[];
   readonly #hub = createHub();
   readonly #members = new Map<string, Member>();
   readonly #cut = new Set<string>();
   readonly #sent: { readonly way: Way; readonly chunk: Uint8Array }[] = [];
   readonly #lost = new Set<string>();
+  /** How many chunks were lost of those that were to be. */
+  readonly #losses: { readonly count: number }[] = [];
   /** The grant by which each may write the board of ann, as ann gave it last. */
   readonly #grants = new Map<string, string>();
   readonly #revoked = new Set<string>();
@@ -95,7 +105,11 @@ export class BoardWorld {
       this.#sent.push({ way, chunk });
       if (this.#sent.length > SENT_MAX) this.#sent.shift();
     };
-    this.#hub.passes = (from, to) => !this.#lost.delete(`${from} ${to}`);
+    this.#hub.passes = (from, to) => {
+      if (!this.#lost.delete(`${from} ${to}`)) return true;
+      this.happened.lost += 1;
+      return false;
+    };
   }
 
   /** All are connected, and have both boards. */
@@ -163,7 +177,8 @@ export class BoardWorld {
       void this.#write(name, { ...event, ttlMs: 0 });
     } else if (event.kind === 'lose' && name !== other) {
       this.#lost.add(`${name} ${other}`);
-      this.#hub.loseNext(this.member(name).id, this.member(other).id, ROAD_PROTOCOL);
+      const [from, to] = [this.member(name).id, this.member(other).id];
+      this.#losses.push(this.#hub.loseNext(from, to, ROAD_PROTOCOL));
     }
   }
 
@@ -201,6 +216,7 @@ export class BoardWorld {
   /** What is wrong with what all show in the end. */
   async judge(): Promise<readonly string[]> {
     const found: string[] = [];
+    await this.#count();
     for (const of of BOARDS) {
       const board = await this.board(ANN, of);
       const own = this.names.flatMap((name) => [seenKeyOf(name), unseenKeyOf(name)]);
@@ -209,6 +225,19 @@ export class BoardWorld {
       }
     }
     return found;
+  }
+
+  /** Counts what is seen in the end alone. */
+  async #count(): Promise<void> {
+    for (const { count } of this.#losses) this.happened.lost += count;
+    for (const of of BOARDS) {
+      const places = readToken((await this.board(ANN, of)).token());
+      this.happened.renewed += places.filter(({ gen }) => gen > 1).length;
+    }
+    for (const { table } of this.#members.values()) {
+      const folds = table.journal.filter((batch) => batch.some(({ value }) => value === undefined));
+      this.happened.folded += folds.length;
+    }
   }
 
   /** All die at once and start again from their disks, without a link to anybody. */
@@ -262,6 +291,8 @@ export class BoardWorld {
     this.#runOf.set(op, this.#runs.get(op.by) ?? 0);
     if (this.#members.get(op.by) !== member) return;
     this.happened.acknowledged += 1;
+    if (op.isDeletion) this.happened.deleted += 1;
+    if (op.until !== undefined) this.happened.ended += 1;
     if (op.board === 'wall' || op.by === ANN) op.state = 'sure';
     else if (this.#isUpToDate(op.by, member)) op.state = 'sure';
   }
@@ -380,6 +411,10 @@ export class BoardWorld {
       stream.write(sent.chunk);
       await stream.close();
       this.happened.again += 1;
+      const later = this.#sent.slice(this.#sent.indexOf(sent) + 1);
+      if (later.some(({ way }) => way.from === from && way.to === to)) {
+        this.happened.reordered += 1;
+      }
     } catch {
       // There is no link now.
     }
@@ -389,6 +424,7 @@ export class BoardWorld {
     const pair = pairOf(a, b);
     if (a === b || this.#cut.has(pair)) return;
     this.#cut.add(pair);
+    this.happened.cut += 1;
     this.#hub.cut(this.member(a).id, this.member(b).id);
   }
 

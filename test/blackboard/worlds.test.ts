@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { upTo } from '../long/extent.ts';
-import { BOARDS, story } from './board-events.ts';
+import { BOARDS, KINDS, story } from './board-events.ts';
 import type { BoardEvent, Story } from './board-events.ts';
 import { BoardWorld } from './board-world.ts';
 import type { Happened } from './board-world.ts';
@@ -15,9 +15,13 @@ it(
   'nodes are equal with equal digests after any interleaving, what was acknowledged is there, and nothing that was deleted, has ended, was refused or lies beyond a cut',
   async () => {
     const total: Partial<Happened> = {};
+    const kinds = new Set<string>();
+    const sizes = new Set<number>();
     await fc.assert(
       fc.asyncProperty(story, async (told) => {
         const { happened } = await live(told);
+        sizes.add(told.nodes);
+        for (const { kind } of told.events) kinds.add(kind);
         for (const [what, times] of Object.entries(happened)) {
           const one = what as keyof Happened;
           total[one] = (total[one] ?? 0) + times;
@@ -28,6 +32,8 @@ it(
     // All of it happens, or else this shows nothing.
     const never = Object.entries(total).filter(([, times]) => times === 0);
     expect(never).toEqual([]);
+    expect([...kinds].toSorted()).toEqual(KINDS.toSorted());
+    expect([...sizes].toSorted()).toEqual([3, 4, 5]);
   },
   TIMEOUT_MS,
 );
