@@ -3,16 +3,20 @@ import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { McpServer } from '../../../src/config/index.ts';
 import { Secret } from '../../../src/core/index.ts';
+import { createIdentity } from '../../../src/identity/index.ts';
 import type { PeerStream } from '../../../src/network/index.ts';
 import {
   INITIALIZE,
   STDIO_SERVER,
+  createWire,
   lineClient,
+  startNode,
   startPair,
   until,
   useCleanup,
 } from '../support/gateways.ts';
 import type { LineClient, TestNode, TestNodeInit } from '../support/gateways.ts';
+import { networkOf } from '../support/memory-streams.ts';
 
 useCleanup();
 
@@ -212,6 +216,36 @@ describe('streams to a peer', () => {
 });
 
 describe('the catalog of a peer', () => {
+  it('is waited for by a call of a name that peers share: the peer’s own tool can be called before', async () => {
+    const wire = createWire();
+    const servers = { files: STDIO_SERVER };
+    const alice = await startNode('alice', { wire, seed: 2, servers });
+    const network = networkOf(createIdentity(Buffer.alloc(32, 3)).peerId, wire);
+    let opened = 0;
+    let letGo = (): void => undefined;
+    const isLetGo = new Promise<void>((resolved) => (letGo = resolved));
+    const open: typeof network.open = async (...place) => {
+      opened += 1;
+      // The first one is for the catalog.
+      if (opened === 1) await isLetGo;
+      return network.open(...place);
+    };
+    const list = { merge: ['files/echo'] };
+    const bob = await startNode('bob', { seed: 3, list, network: { ...network, open } });
+    alice.membership.set('bob', bob.peerId);
+    await alice.grant(bob, 'files/*');
+    bob.membership.set('alice', alice.peerId);
+    await until(() => opened === 1);
+    const call = (name: string): Promise<unknown> =>
+      bob.gateway.callTool(name, { message: 'over the mesh' }, {});
+    const said = { content: [{ text: 'over the mesh' }] };
+    expect(await call('alice__files__echo')).toMatchObject(said);
+    const merged = call('files__echo');
+    expect(bob.directory.servers(alice.peerId)).toEqual([]);
+    letGo();
+    expect(await merged).toMatchObject(said);
+  });
+
   it('is what is granted of it: other servers are not even named', async () => {
     const { alice, bob } = await crossing('legacy');
     const [server, ...others] = bob.directory.servers(alice.peerId);
