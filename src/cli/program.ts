@@ -44,7 +44,7 @@ import { addSwarm } from './groups/agents/swarm.ts';
 import { addTask } from './groups/agents/task.ts';
 import { addAsk, addCall, addRequest, addTools, addTrace } from './groups/servers/tools.ts';
 import { examples, nodeOption } from './groups/command-line/define-command.ts';
-import { helpColumns, onlyAbove, refuseHelpOnNothing } from './groups/command-line/help.ts';
+import { HELP_FORM, helpColumns, refuseHelpOnNothing } from './groups/command-line/help.ts';
 import { commandOf, plainWords, withoutNode } from './groups/command-line/typed-words.ts';
 import { usageError } from './groups/command-line/usage-errors.ts';
 import type { Outcome } from './groups/command-line/define-command.ts';
@@ -152,7 +152,7 @@ export function buildProgram(outcome: Outcome, only = TELLS_OF_ALL): Command {
       'after',
       '\nTopics (starling help <topic>):\n  start clients grants boards agents tasks budgets models learning watch files',
     )
-    .configureHelp({ showGlobalOptions: true, visibleGlobalOptions: onlyAbove })
+    .configureHelp(HELP_FORM)
     // Else `mcp`, which has options and commands, would take the options of its commands.
     .enablePositionalOptions()
     // `usageError` prints the error, in the form that all errors have. Help that nobody asked for, as that of

@@ -1,4 +1,5 @@
 /** Checks one entry of `models.providers` before it is written to a file. */
+import { misfitWords } from '../core/index.ts';
 import { readModelProviders } from './model-providers.ts';
 import { modelsSchema } from './schema/models-schema.ts';
 import { providerView } from './provider-view.ts';
@@ -25,8 +26,10 @@ export function checkModelProvider(
 ): ProviderCheck {
   const parsed = modelsSchema.safeParse({ providers: { [name]: entry } });
   if (!parsed.success) {
-    const problems = parsed.error.issues.map(({ path, message }) =>
-      [path.slice(2).map(String).join('.'), message].filter((part) => part !== '').join(': '),
+    const problems = parsed.error.issues.map((issue) =>
+      [issue.path.slice(2).map(String).join('.'), misfitWords(issue)]
+        .filter((part) => part !== '')
+        .join(': '),
     );
     return { problems, unset: [] };
   }

@@ -88,7 +88,7 @@ export const ERRORS = {
   /** A wait was longer than its timeout. */
   STARLING_TIMEOUT: row(-32003, 504, 1, true),
   /** A grant does not parse or breaks the format. */
-  STARLING_GRANT_MALFORMED: row(-32602, 400, 1),
+  STARLING_GRANT_MALFORMED: row(-32602, 400, 2),
   /** A grant or its chain fails verification. */
   STARLING_GRANT_INVALID: row(-32602, 403, 1),
   /** No such grant is known. */
@@ -157,10 +157,12 @@ export const ERRORS = {
   STARLING_MODEL_CUT: row(-32003, 502, 1, true),
   /** The provider's answer is not one of its API. */
   STARLING_MODEL_INVALID: row(-32003, 502, 1),
-  /** A board's name, key or value is outside its bounds. */
-  STARLING_BOARD_INVALID: row(-32602, 400, 1),
+  /** A board's name, key or value is outside its bounds, or the board is not of the kind for what was asked. */
+  STARLING_BOARD_INVALID: row(-32602, 400, 2),
   /** There is no board of this name. */
   STARLING_BOARD_UNKNOWN: row(-32602, 404, 1),
+  /** The board has no entry under this key. */
+  STARLING_ENTRY_UNKNOWN: row(-32602, 404, 1),
   /** The board is not open, and the caller has no right on it for that. */
   STARLING_BOARD_REFUSED: row(-32003, 403, 1),
   /** Somebody wrote the entry since, or what it was before is not known. */

@@ -57,6 +57,7 @@ export { givenText, limitName, limitText, limitsText } from './words/limit-words
 export { plainResource, rightText } from './words/right-words.ts';
 export { isVisible } from './visible-ascii.ts';
 export { shownName } from './words/shown-name.ts';
+export { misfitText, misfitWords } from './words/misfit-words.ts';
 export { nearest, slipsOf } from './words/slips.ts';
 export { createLoopTurns } from './time/loop-turns.ts';
 export type { LoopTurns } from './time/loop-turns.ts';

@@ -4,7 +4,7 @@
  */
 import type { Readable, Writable } from 'node:stream';
 import { z } from 'zod';
-import { StarlingError, createLineDecoder, isObject, within } from '../core/index.ts';
+import { StarlingError, createLineDecoder, isObject, misfitText, within } from '../core/index.ts';
 import type { Clock, Json, JsonObject } from '../core/index.ts';
 import { createHealer } from './healer.ts';
 import type { Healer } from './healer.ts';
@@ -75,7 +75,7 @@ function readConfig(text: string | undefined): z.output<typeof CONFIG> {
   }
   const read = CONFIG.safeParse(told);
   if (read.success) return read.data;
-  const wrong = read.error.issues.map(({ message, path }) => `${path.join('.')}: ${message}`);
+  const wrong = read.error.issues.map((issue) => misfitText(issue, 'what it is told'));
   throw new StarlingError('STARLING_USAGE', `a healer can't be told this: ${wrong.join('; ')}`, {
     hint,
   });

@@ -1,6 +1,6 @@
 /** A plan as a model proposes it: read strictly, made of what members can do and of nothing else, and checked as any other. */
 import { z } from 'zod';
-import { StarlingError, messageOf } from '../core/index.ts';
+import { StarlingError, messageOf, misfitText } from '../core/index.ts';
 import type { JsonObject } from '../core/index.ts';
 import { PARALLEL_MAX, PHASES_MAX } from './limits.ts';
 import { planOf } from './plan.ts';
@@ -35,7 +35,7 @@ export function proposedPhases(value: JsonObject, wanted: PlanWanted): readonly 
   const read = PROPOSED.safeParse(value);
   if (!read.success) {
     const [issue] = read.error.issues;
-    throw unfit(wanted, `${issue?.path.join('.') || 'it'}: ${issue?.message ?? 'is no plan'}`);
+    throw unfit(wanted, issue === undefined ? 'it is no plan' : misfitText(issue, 'it'));
   }
   const { phases } = read.data;
   const unknown = phases.find(({ capability }) => !wanted.capabilities.includes(capability));

@@ -4,7 +4,7 @@
  * a regular expression of somebody else's would run here for as long as that one likes. Pure.
  */
 import type { z } from 'zod';
-import { isObject, messageOf } from '../../core/index.ts';
+import { isObject, messageOf, misfitWords } from '../../core/index.ts';
 import type { Json, JsonObject } from '../../core/index.ts';
 import { readJsonSchema } from '../../gateway/index.ts';
 import { offers } from './names.ts';
@@ -68,8 +68,11 @@ export function misfits(
   if (found === undefined || found.success) return [];
   return found.error.issues
     .slice(0, PROBLEMS_MAX)
-    .map(({ message, path }) =>
-      `${[what, ...path.map(String)].join('.')}: ${message}`.slice(0, PROBLEM_LENGTH_MAX),
+    .map((issue) =>
+      `${[what, ...issue.path.map(String)].join('.')}: ${misfitWords(issue)}`.slice(
+        0,
+        PROBLEM_LENGTH_MAX,
+      ),
     );
 }
 

@@ -210,8 +210,9 @@ class KnownAgents implements PeerAgents {
   async now(alias: string, name: string): Promise<AgentView | undefined> {
     const peer = this.#here().find((one) => one.alias === alias);
     if (peer === undefined) return undefined;
-    const { agents } = LIST.parse(await this.#components.list(peer, name));
-    const read = AGENT.safeParse(agents[0]);
+    // A list that is malformed names nobody.
+    const list = LIST.safeParse(await this.#components.list(peer, name));
+    const read = AGENT.safeParse(list.data?.agents[0]);
     return read.success && read.data.name === name ? this.#viewOf(read.data, peer) : undefined;
   }
 

@@ -266,8 +266,12 @@ export const ADVICE: Readonly<Record<ErrorCode, Advice>> = {
     'See that `models.providers.<name>.endpoint` is the base of its API.',
   ),
   STARLING_BOARD_INVALID: advice(
-    "A board's name, key or value is out of bounds, or there is no such entry.",
-    'See `starling board list`; values are JSON of at most 256 KiB.',
+    "A board's name, key or value is out of bounds, or the board is not of the kind for what was asked.",
+    'See `starling board info <board>`; values are JSON of at most 256 KiB.',
+  ),
+  STARLING_ENTRY_UNKNOWN: advice(
+    'The board has no entry under this key.',
+    'See what it has: `starling board list <board>`.',
   ),
   STARLING_BOARD_UNKNOWN: advice(
     'There is no board of this name: nobody created it, and it holds no entry.',

@@ -1,6 +1,13 @@
 /** Functions of the program that holds the node, as tools: one server `functions`, which is there once it has one. */
 import type { z } from 'zod';
-import { StarlingError, VERSION, isObject, messageOf, unawaited } from '../../core/index.ts';
+import {
+  StarlingError,
+  VERSION,
+  isObject,
+  messageOf,
+  misfitText,
+  unawaited,
+} from '../../core/index.ts';
 import type { Json, JsonObject, Logger } from '../../core/index.ts';
 import type { ListedTool, ServerCatalog } from '../../directory/index.ts';
 import { eraOf } from '../wire/era.ts';
@@ -201,7 +208,7 @@ function argumentsOf(value: unknown, name: string, input: z.ZodType | undefined)
   if (found === undefined || found.success) return args as JsonObject;
   const problems = found.error.issues
     .slice(0, 5)
-    .map(({ message, path }) => `${path.map(String).join('.') || 'arguments'}: ${message}`);
+    .map((issue) => misfitText(issue, 'arguments'));
   const text = `${FUNCTIONS_SERVER}/${name} can't use these arguments: ${problems.join('; ')}`;
   throw new StarlingError('STARLING_USAGE', text);
 }

@@ -3,7 +3,7 @@
  * Input is checked here, so no tool sees arguments that do not fit its schema.
  */
 import { z } from 'zod';
-import { BUILTIN_SERVER, StarlingError, durationText } from '../../core/index.ts';
+import { BUILTIN_SERVER, StarlingError, misfitText } from '../../core/index.ts';
 import type { JsonObject } from '../../core/index.ts';
 import type { ClientAccess } from '../../guard/index.ts';
 import { SEPARATOR } from '../catalog/tool-names.ts';
@@ -87,9 +87,7 @@ export function defineTool<Input extends z.ZodObject>(init: ToolInit<Input>): Bu
       if (plain !== undefined) return toJson(await init.run(plain, context));
       const parsed = strict.safeParse(args);
       if (!parsed.success) {
-        const problems = parsed.error.issues.map(
-          (issue) => `${issue.path.join('.') || 'arguments'}: ${wordsOf(issue)}`,
-        );
+        const problems = parsed.error.issues.map((issue) => misfitText(issue, 'arguments'));
         throw new StarlingError(
           'STARLING_USAGE',
           `${BUILTIN_SERVER}${SEPARATOR}${init.name} can't use these arguments: ${problems.join('; ')}`,
@@ -102,20 +100,6 @@ export function defineTool<Input extends z.ZodObject>(init: ToolInit<Input>): Bu
       return toJson(result);
     },
   };
-}
-
-/** How names of times in milliseconds end, and of those in seconds. */
-const IN_MS = /(?:Ms|_ms)$|^timeout$/;
-const IN_S = /_s$/;
-
-/** The message of `issue`; a time that is too long is told as people write times, and not by its milliseconds. */
-function wordsOf(issue: z.core.$ZodIssue): string {
-  const name = String(issue.path.at(-1) ?? '');
-  const scale = IN_MS.test(name) ? 1 : IN_S.test(name) ? 1000 : undefined;
-  if (scale === undefined || issue.code !== 'too_big' || issue.origin !== 'number') {
-    return issue.message;
-  }
-  return `a time of ${durationText(Number(issue.maximum) * scale)} at the most`;
 }
 
 function schemaOf(input: z.ZodObject): JsonObject {

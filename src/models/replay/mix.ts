@@ -3,7 +3,7 @@
  * models, the smallest first; each other line one request, what a right answer is, and what each model answered.
  */
 import { z } from 'zod';
-import { StarlingError } from '../../core/index.ts';
+import { StarlingError, misfitText } from '../../core/index.ts';
 import type { JsonObject } from '../../core/index.ts';
 import type { ModelPrice } from '../../config/index.ts';
 
@@ -152,7 +152,7 @@ function readLine<Schema extends z.ZodType>(
   const read = schema.safeParse(value);
   if (read.success) return read.data;
   const [issue] = read.error.issues;
-  throw wrong(`${where}: ${issue?.path.join('.') ?? ''} ${issue?.message ?? ''}`.trim());
+  throw wrong(`${where}: ${issue === undefined ? "can't be used" : misfitText(issue, 'the line')}`);
 }
 
 function wrong(what: string): StarlingError {

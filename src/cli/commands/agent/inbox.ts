@@ -1,5 +1,6 @@
 /** `starling agent inbox` */
 import type { AgentInboxResult, AgentMessage } from '../../../agents/types.ts';
+import type { NodeClient } from '../../node/client.ts';
 import { withNode } from '../../node/locate-node.ts';
 import { showValue } from '../../options/board-value.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
@@ -18,7 +19,7 @@ interface InboxOptions extends CommonOptions {
 /** Prints messages; those that were printed have been read. */
 export async function run(name: string, options: InboxOptions): Promise<void> {
   const { wait = 0, limit, history } = options;
-  const result = await withNode(options, async (node) => {
+  const { result, hasRead } = await withNode(options, async (node) => {
     const args = { name, limit, timeout_s: wait / 1000, ...(history === true ? { history } : {}) };
     const page = await node.builtin<AgentInboxResult>('agent_inbox', args, {
       timeoutMs: wait + WAY_MS,
@@ -26,16 +27,28 @@ export async function run(name: string, options: InboxOptions): Promise<void> {
     if (history !== true && page.messages.length > 0) {
       await node.builtin('agent_inbox', { name, cursor: page.cursor, limit: 1, timeout_s: 0 });
     }
-    return page;
+    const isEmpty = history !== true && page.messages.length === 0;
+    // Whoever looks a second time wants what was printed the first time.
+    const hasRead = isEmpty && options.json !== true && (await hasHistory(node, name));
+    return { result: page, hasRead };
   });
   printData(result, options.json === true, () => {
     // Nobody waits any more for the answer to a query of the history.
     const lines = result.messages.map((message) => line(message, history !== true));
     const more = result.waiting === 0 ? [] : [`${result.waiting} more wait`];
-    return lines.length === 0
-      ? `no messages for ${safeLine(result.agent)}`
-      : [...lines, ...more].join('\n');
+    if (lines.length > 0) return [...lines, ...more].join('\n');
+    const agent = safeLine(result.agent);
+    return hasRead
+      ? `no new messages for ${agent}; those that were read: starling agent inbox ${agent} --history`
+      : `no messages for ${agent}`;
   });
+}
+
+/** Whether messages for the agent were dealt with lately. */
+async function hasHistory(node: NodeClient, name: string): Promise<boolean> {
+  const args = { name, history: true, limit: 1, timeout_s: 0 };
+  const { messages } = await node.builtin<AgentInboxResult>('agent_inbox', args);
+  return messages.length > 0;
 }
 
 function line({ from, id, message, timestamp, type }: AgentMessage, mayAnswer: boolean): string {

@@ -8,7 +8,7 @@ import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 import { showValue } from '../../options/board-value.ts';
 
-/** Prints the entry's value; @throws STARLING_BOARD_INVALID when there is none, STARLING_BOARD_UNKNOWN. */
+/** Prints the entry's value; @throws STARLING_ENTRY_UNKNOWN when there is none, STARLING_BOARD_UNKNOWN. */
 export async function run(
   board: string,
   key: string,
@@ -25,7 +25,7 @@ export async function run(
   });
   if (entry === null) {
     if (boards?.includes(board) === false) throw noBoard(board, boards);
-    throw new StarlingError('STARLING_BOARD_INVALID', `board '${board}' has no entry '${key}'`, {
+    throw new StarlingError('STARLING_ENTRY_UNKNOWN', `board '${board}' has no entry '${key}'`, {
       hint: `see what it has: starling board list ${board}`,
     });
   }

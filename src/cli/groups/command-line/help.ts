@@ -1,6 +1,6 @@
 /** The form of help, and where none is given. */
-import { CommanderError } from 'commander';
-import type { Command, Option } from 'commander';
+import { CommanderError, Help } from 'commander';
+import type { Command, HelpConfiguration, Option } from 'commander';
 import { commandOf } from './typed-words.ts';
 
 /** Columns of help that is no terminal's. */
@@ -16,6 +16,32 @@ export function helpColumns({
 }): number {
   return isTTY === true ? (columns ?? HELP_COLUMNS) : HELP_COLUMNS;
 }
+
+/** Columns that a description has at least, beside the indents of its line: Commander wraps none that has fewer. */
+const DESCRIPTION_COLUMNS = 40;
+const INDENT = 2;
+/** Shortest column of terms, in a terminal of few columns. */
+const TERMS_MIN = 16;
+
+/**
+ * How help is laid out: as Commander does it, but that a term which is longer than the column of terms may be has its
+ * description below it, so that no description goes over the edge or loses its column to the longest term.
+ */
+export const HELP_FORM: HelpConfiguration = {
+  showGlobalOptions: true,
+  visibleGlobalOptions: onlyAbove,
+  padWidth(command, helper) {
+    const most = (helper.helpWidth ?? HELP_COLUMNS) - DESCRIPTION_COLUMNS - 2 * INDENT;
+    const longest = Help.prototype.padWidth.call(helper, command, helper);
+    return Math.min(longest, Math.max(TERMS_MIN, most));
+  },
+  formatItem(term, termWidth, description, helper) {
+    const item = (text: string): string =>
+      Help.prototype.formatItem.call(helper, text, termWidth, description, helper);
+    const isLong = helper.displayWidth(term) > termWidth && description !== '';
+    return isLong ? `${' '.repeat(INDENT)}${term}\n${item('')}` : item(term);
+  },
+};
 
 /**
  * Commander answers `starling nonsense --help` with the help of `starling`, as if all were well.
@@ -36,7 +62,7 @@ export function refuseHelpOnNothing(program: Command, args: readonly string[]): 
 }
 
 /** Options of the commands above that the command does not have itself. */
-export function onlyAbove(command: Command): Option[] {
+function onlyAbove(command: Command): Option[] {
   const above: Option[] = [];
   for (let at = command.parent; at !== null; at = at.parent) {
     above.push(...at.options.filter((option) => !option.hidden));

@@ -14,6 +14,8 @@ const MEANT: Readonly<Record<string, string>> = {
   add: 'add a server with: starling mcp add <name> -- <command>',
   admit: 'let in who asks to join with: starling members admit <name>',
   allow: 'let a peer call tools with: starling grant create <peer> --tool <server>/<tool>',
+  'approvals list': 'see what waits for you with: starling approvals',
+  'approvals ls': 'see what waits for you with: starling approvals',
   approve:
     'answer what waits for you with: starling approvals, then starling approvals approve <id>',
   ask: 'ask a peer for a right with: starling request <peer>/<tool> --because <why>',
@@ -81,6 +83,8 @@ const MEANT: Readonly<Record<string, string>> = {
     'a running node starts its servers by itself; add one with: starling mcp add <name> -- <command>',
   'mcp status': "see this node's servers with: starling mcp list",
   'members add': 'let somebody in with: starling invite',
+  'members list': 'see who belongs to the mesh with: starling members',
+  'members ls': 'see who belongs to the mesh with: starling members',
   'members invite': 'let somebody in with: starling invite',
   'members remove': PUT_OUT,
   'members rm': PUT_OUT,
@@ -90,6 +94,8 @@ const MEANT: Readonly<Record<string, string>> = {
   new: 'start a node, which makes what it needs, with: starling up',
   'peers add': 'let somebody in with: starling invite',
   'peers block': PUT_OUT,
+  'peers list': 'see who is there with: starling peers',
+  'peers ls': 'see who is there with: starling peers',
   'peers invite': 'let somebody in with: starling invite',
   'peers ping': 'see how far away a peer is with: starling ping <peer>',
   permissions: 'see who may do what with: starling grant list',
@@ -97,6 +103,8 @@ const MEANT: Readonly<Record<string, string>> = {
   'pin reject':
     'what is quarantined stays so until you approve it; end the server with: starling mcp remove <name>',
   'policy list': 'see what is in force with: starling policy show',
+  'proposals list': 'see what agents propose with: starling proposals',
+  'proposals ls': 'see what agents propose with: starling proposals',
   ps: 'see your nodes on this machine with: starling nodes',
   quit: `leave the mesh with: starling leave; ${STOP}`,
   reload:
@@ -136,6 +144,33 @@ const MEANT: Readonly<Record<string, string>> = {
   who: 'see who is there with: starling peers',
   whoami: 'see who this node is with: starling identity show',
 };
+
+/**
+ * Verbs that mean the same: whoever has learned one in one group tries it in the next. Of the second list a group has one or
+ * another, the first of which is meant.
+ */
+const VERBS: readonly (readonly [typed: readonly string[], commands: readonly string[]])[] = [
+  [
+    ['show', 'info', 'status', 'get', 'view', 'inspect', 'describe', 'details'],
+    ['show', 'info', 'status', 'get', 'stats', 'list'],
+  ],
+  [['list', 'ls', 'all'], ['list', 'stats']],
+  [
+    ['remove', 'rm', 'delete', 'del', 'end', 'stop', 'kill', 'destroy', 'revoke', 'retire'],
+    ['remove', 'delete', 'revoke', 'retire', 'dissolve', 'close', 'cancel', 'uninstall'],
+  ],
+  [
+    ['new', 'create', 'add', 'make', 'start', 'submit'],
+    ['create', 'add', 'run', 'set', 'submit', 'install'],
+  ],
+  [['watch', 'tail', 'follow'], ['watch', 'tail']],
+];
+
+/** The one of `commands`, those of a group, that does what `verb` does in other groups; undefined where none does. */
+export function sameVerb(verb: string, commands: readonly string[]): string | undefined {
+  const [, same = []] = VERBS.find(([typed]) => typed.includes(verb)) ?? [];
+  return same.find((one) => commands.includes(one));
+}
 
 /** What was meant by words that are no command; undefined when nobody can tell. */
 export function meantBy(words: readonly string[]): string | undefined {

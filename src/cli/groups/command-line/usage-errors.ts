@@ -2,7 +2,7 @@
 import type { Command, CommanderError } from 'commander';
 import { StarlingError } from '../../../core/errors.ts';
 import { slipsOf } from '../../../core/words/slips.ts';
-import { meantBy } from './meant-commands.ts';
+import { meantBy, sameVerb } from './meant-commands.ts';
 import { meantOption } from './meant-options.ts';
 import { isOwnWord } from './own-words.ts';
 import { commandOf } from './typed-words.ts';
@@ -25,6 +25,12 @@ export function usageError(
   const meant = meantBy(args.filter((word) => !word.startsWith('-')));
   if (meant !== undefined && WRONG_WORDS.includes(error.code)) {
     return new StarlingError('STARLING_USAGE', first, { hint: meant, cause: error });
+  }
+  const verb = WRONG_WORDS.includes(error.code) ? verbMeant(at, args[path.length] ?? '') : undefined;
+  if (verb !== undefined) {
+    const words = ['starling', ...path, verb].join(' ');
+    const hint = `that is: ${words} (see: ${words} --help)`;
+    return new StarlingError('STARLING_USAGE', first, { hint, cause: error });
   }
   const isTorn = path.join(' ') === 'up' && args.some((word) => /^--join(?:=|$)/.test(word));
   const instead = isTorn ? TORN_TICKET : TOO_MANY[path.join(' ')];
@@ -56,6 +62,15 @@ export function usageError(
     hint: suggestion === '' ? help : `${suggestion} (${help})`,
     cause: error,
   });
+}
+
+/** The command of a group that does what the word does in other groups. */
+function verbMeant(group: Command, word: string): string | undefined {
+  if (group.parent === null || group.commands.length === 0) return undefined;
+  return sameVerb(
+    word,
+    group.commands.map((one) => one.name()),
+  );
 }
 
 /** The option that the command does not have; empty where the fault is another. */
