@@ -13,6 +13,7 @@ import {
   PAGE_BYTES_MAX,
   WAITING_MAX,
 } from '../limits.ts';
+import { DONE, MAIL, READ, leftOf, readUpTo, rowIn, rowKey, seqIn } from './inbox-rows.ts';
 import { PassedQueries } from './passed-queries.ts';
 import { originOf } from './sender.ts';
 import type { AgentMessage } from '../types.ts';
@@ -114,15 +115,6 @@ interface Entry {
   isOpen: boolean;
 }
 
-interface Row {
-  readonly sender: string;
-  readonly message: AgentMessage;
-}
-
-const MAIL = 'mail/';
-const READ = 'read/';
-const DONE = 'done/';
-const SEQ_DIGITS = 16;
 /** What stands around a message and its sender in a row. */
 const ROW_BYTES = 25;
 /** Messages that the history may have over its bound: they go together. */
@@ -134,21 +126,11 @@ const BASE = 36;
 /** Reads the inbox of `name` from its table, or makes an empty one. */
 export async function openInbox(components: InboxComponents, name: string): Promise<Inbox> {
   const { table, clock } = components;
-  const read = await table.get(READ + name);
-  const inbox = new AgentInbox(components, name, read === undefined ? 0 : Number(text(read)));
+  const inbox = new AgentInbox(components, name, await readUpTo(table, name));
   for await (const [key, bytes] of table.entries(`${MAIL}${name}/`)) inbox.restore(key, bytes);
   for await (const [key] of table.entries(`${DONE}${name}/`)) inbox.restoreDone(key);
   inbox.begin(clock.now());
   return inbox;
-}
-
-/** What is left of the inbox of a former agent of that name: it concerns nobody who takes the name later. */
-export async function leftOf(table: Table, name: string): Promise<readonly Write[]> {
-  const left: Write[] = [{ key: READ + name }];
-  for (const rows of [MAIL, DONE]) {
-    for await (const [key] of table.entries(`${rows}${name}/`)) left.push({ key });
-  }
-  return left;
 }
 
 class AgentInbox implements Inbox {
@@ -203,7 +185,7 @@ class AgentInbox implements Inbox {
   }
 
   restore(key: string, bytes: Uint8Array): void {
-    const { sender, message } = JSON.parse(text(bytes)) as Row;
+    const { sender, message } = rowIn(bytes);
     const seq = seqIn(key);
     const known = keyIn(sender, message.id);
     const { length } = bytes;
@@ -341,7 +323,7 @@ class AgentInbox implements Inbox {
     this.#coming += 1;
     // What is on its way to the disk takes its room now.
     this.#components.budget.used += bytes;
-    const stored = durable ? this.#components.table.put(this.#keyOf(seq), row) : Promise.resolve();
+    const stored = durable ? this.#components.table.put(rowKey(this.#name, seq), row) : Promise.resolve();
     const done = Promise.all([stored, this.#turn])
       .finally(() => {
         this.#coming -= 1;
@@ -426,14 +408,14 @@ class AgentInbox implements Inbox {
     if (kept.length > 0) {
       const ahead = kept.filter((entry) => this.#ahead.has(entry.seq));
       const read = { key: READ + this.#name, value: Buffer.from(String(seq)) };
-      await table.batch([read, ...ahead.map((entry) => ({ key: this.#keyOf(entry.seq, DONE) }))]);
+      await table.batch([read, ...ahead.map((entry) => ({ key: rowKey(this.#name, entry.seq, DONE) }))]);
     }
     if (seq <= this.#acked) return;
     this.#acked = seq;
     this.processed += dealtWith.filter((entry) => !this.#ahead.delete(entry.seq)).length;
     this.#countRead();
     const gone = this.#trim().filter(({ durable }) => durable);
-    if (gone.length > 0) await table.batch(gone.map((entry) => ({ key: this.#keyOf(entry.seq) })));
+    if (gone.length > 0) await table.batch(gone.map((entry) => ({ key: rowKey(this.#name, entry.seq) })));
   }
 
   /** These were dealt with while what stands before them was not: they are given to nobody again, after a restart neither. */
@@ -443,7 +425,7 @@ class AgentInbox implements Inbox {
       seqs.has(seq) && seq > this.#acked && !this.#ahead.has(seq);
     const kept = this.#entries.filter((entry) => isNew(entry) && entry.durable);
     const value = Buffer.from('');
-    const rows = kept.map(({ seq }) => ({ key: this.#keyOf(seq, DONE), value }));
+    const rows = kept.map(({ seq }) => ({ key: rowKey(this.#name, seq, DONE), value }));
     if (rows.length > 0) await table.batch(rows);
     // Meanwhile somebody else may have said the same.
     for (const entry of this.#entries.filter(isNew)) {
@@ -453,8 +435,8 @@ class AgentInbox implements Inbox {
     const gone = this.#trimAhead().filter(({ durable }) => durable);
     const past = kept.filter(({ seq }) => seq <= this.#acked);
     const keys = [
-      ...gone.map(({ seq }) => this.#keyOf(seq)),
-      ...[...gone, ...past].map(({ seq }) => this.#keyOf(seq, DONE)),
+      ...gone.map(({ seq }) => rowKey(this.#name, seq)),
+      ...[...gone, ...past].map(({ seq }) => rowKey(this.#name, seq, DONE)),
     ];
     if (keys.length > 0) await table.batch(keys.map((key) => ({ key })));
   }
@@ -488,10 +470,6 @@ class AgentInbox implements Inbox {
     }
   }
 
-  #keyOf(seq: number, rows = MAIL): string {
-    return `${rows}${this.#name}/${String(seq).padStart(SEQ_DIGITS, '0')}`;
-  }
-
   #nextMessage(waitMs: number, signal: AbortSignal): Promise<void> {
     return waitForNews(this.#wakers, this.#components.clock, { waitMs, signal });
   }
@@ -514,10 +492,6 @@ interface Placed extends Incoming {
   readonly bytes: number;
 }
 
-function seqIn(key: string): number {
-  return Number(key.slice(key.lastIndexOf('/') + 1));
-}
-
 function keyIn(sender: string, id: string): string {
   return `${originOf(sender)} ${id}`;
 }
@@ -534,8 +508,4 @@ function full(name: string, why: string): StarlingError {
     hint: 'send again when it has read some',
     data: { agentId: name, reason: 'full' },
   });
-}
-
-function text(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('utf8');
 }

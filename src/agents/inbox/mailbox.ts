@@ -7,8 +7,8 @@
 import { StarlingError, createScope, messageOf, settledWithin, sleep } from '../../core/index.ts';
 import type { Clock, Json, JsonObject, Logger, Scope } from '../../core/index.ts';
 import { PAGE_MAX } from '../limits.ts';
-import { InHand } from './in-hand.ts';
-import type { Hand } from './in-hand.ts';
+import { MessagesUnderWay } from './messages-under-way.ts';
+import type { UnderWay } from './messages-under-way.ts';
 import type { AgentMessage } from '../types.ts';
 import type { InboxPage } from './inbox.ts';
 
@@ -71,7 +71,7 @@ export interface Taker {
 /** The mailbox of one agent. */
 export interface Mailbox extends Taker {
   /** Messages that a process deals with now, and who sent them. */
-  readonly inHand: Hand;
+  readonly underWay: UnderWay;
   /** Those of them that were never in the inbox. */
   readonly taken: number;
   /** A process may have become ready. */
@@ -104,7 +104,7 @@ class RunMailbox implements Mailbox {
   readonly #components: MailboxComponents;
   readonly #init: MailboxInit;
   readonly #scope: Scope;
-  readonly #hand = new InHand();
+  readonly #underWay = new MessagesUnderWay();
   readonly #wakers = new Set<() => void>();
   /** What is being dealt with, in the order in which it came. */
   readonly #order: InWork[] = [];
@@ -124,8 +124,8 @@ class RunMailbox implements Mailbox {
     this.#running = this.#run();
   }
 
-  get inHand(): Hand {
-    return this.#hand;
+  get underWay(): UnderWay {
+    return this.#underWay;
   }
 
   get taken(): number {
@@ -216,7 +216,7 @@ class RunMailbox implements Mailbox {
     let ready = 0;
     for (const { isReady } of this.#components.replicas()) if (isReady) ready += 1;
     const most = ready * this.#init.concurrency;
-    return Math.min(PAGE_MAX, most - this.#hand.size);
+    return Math.min(PAGE_MAX, most - this.#underWay.size);
   }
 
   #begin(message: AgentMessage, sender: string, cursor: string): void {
@@ -249,7 +249,7 @@ class RunMailbox implements Mailbox {
   async #dealWith(message: AgentMessage, sender: string): Promise<boolean> {
     const isQuery = message.type === 'query';
     const timeoutMs = message.timeoutMs ?? this.#init.timeoutMs;
-    const number = this.#hand.add(message, sender);
+    const number = this.#underWay.add(message, sender);
     try {
       const response = await this.#deliver(message, {
         sender,
@@ -263,7 +263,7 @@ class RunMailbox implements Mailbox {
       if (!isInterrupted || isQuery) await this.#failed(message, error);
       return !isInterrupted;
     } finally {
-      this.#hand.delete(number);
+      this.#underWay.delete(number);
     }
   }
 

@@ -14,13 +14,15 @@ import {
 } from '../limits.ts';
 import { unknownAgent } from '../directory/local-agents.ts';
 import type { LocalAgent } from '../directory/local-agents.ts';
-import { labelOf, parseAddress } from '../names.ts';
-import { hopsOf, madeMessage } from './made-message.ts';
+import { parseAddress } from '../names.ts';
+import { hopsOf, newMessage } from './new-message.ts';
 import { PeerMessages } from './peer-messages.ts';
-import { peerSender } from './peer-sender.ts';
+import { peerSender, senderOf } from './message-sender.ts';
+import type { Sender } from './message-sender.ts';
 import type { PlainQuery } from './plain-query.ts';
-import type { PeerMessagesComponents, Sender } from './peer-messages.ts';
+import type { PeerMessagesComponents } from './peer-messages.ts';
 import { createQueries, failed, misfit } from './queries.ts';
+import { Responses } from './responses.ts';
 import { openedInit, sealedResponse } from './sealing.ts';
 import { senderKey } from '../inbox/sender.ts';
 import type { Answer, Queries } from './queries.ts';
@@ -95,6 +97,7 @@ const AROUND_BYTES = 1024;
 class NodeMessages implements Messages {
   readonly #components: MessagesComponents;
   readonly #queries: Queries;
+  readonly #responses: Responses;
   readonly #peers: PeerMessages;
   readonly #allowance: Allowance;
   readonly #following: Allowance;
@@ -103,6 +106,7 @@ class NodeMessages implements Messages {
     this.#components = components;
     this.#queries = createQueries(components.clock);
     this.#allowance = createAllowance(components.clock, 'messages');
+    this.#responses = new Responses(components, this.#queries, this.#allowance);
     this.#following = createAllowance(components.clock, 'messages because of others');
     this.#peers = new PeerMessages(components);
   }
@@ -134,7 +138,7 @@ class NodeMessages implements Messages {
     const init = this.#opened(principal, given);
     const type = typeOf(init);
     if (type !== 'response') this.#checkBreeding(principal, init);
-    const sender = this.#senderOf(principal, init);
+    const sender = senderOf(this.#components, principal, init);
     try {
       const result = await this.#route(
         principal,
@@ -164,7 +168,7 @@ class NodeMessages implements Messages {
     this.#components.require(principal, { name }, { from: undefined, isTask: false });
     const { message: said, priority } = query;
     const init = { to: name, from, type: 'query', message: said, priority, timeoutMs } as const;
-    const message = madeMessage(this.#components, principal, init, peerSender(principal, from));
+    const message = newMessage(this.#components, principal, init, peerSender(principal, from));
     const bytes = AROUND_BYTES + Buffer.byteLength(JSON.stringify(said));
     if (bytes > MESSAGE_BYTES_MAX) return undefined;
     const startedAt = this.#components.clock.now();
@@ -189,10 +193,7 @@ class NodeMessages implements Messages {
   }
 
   answered(agent: LocalAgent, query: AgentMessage, answer: Answer): void {
-    agent.seenAt = this.#components.clock.now();
-    agent.hasLeft = false;
-    if (!this.#queries.answered(agent, query, answer)) throw late();
-    agent.metrics.sent += 1;
+    this.#responses.answered(agent, query, answer);
   }
 
   respondAll(
@@ -200,20 +201,7 @@ class NodeMessages implements Messages {
     from: string | undefined,
     responses: readonly ResponseInit[],
   ): AgentResponsesResult {
-    const unheard: string[] = [];
-    for (const { error, inReplyTo, message = null } of responses) {
-      this.#allowance.take(keyOf(principal), MESSAGES_PER_MINUTE);
-      const init = { type: 'response', from, inReplyTo, message, error } as const;
-      const sender = this.#senderOf(principal, init);
-      try {
-        this.#respond(principal, init, sender);
-        if (sender.agent !== undefined) sender.agent.metrics.sent += 1;
-      } catch (trouble) {
-        if (!isLate(trouble)) throw trouble;
-        unheard.push(inReplyTo);
-      }
-    }
-    return { status: 'delivered', answered: responses.length - unheard.length, late: unheard };
+    return this.#responses.respondAll(principal, from, responses);
   }
 
   /** What a peer has sealed is as any other message from here on. @throws STARLING_USAGE */
@@ -247,10 +235,10 @@ class NodeMessages implements Messages {
     sender: Sender,
     signal: AbortSignal,
   ): Promise<AgentMessageResult> {
-    if (init.type === 'response') return this.#respond(principal, init, sender);
+    if (init.type === 'response') return this.#responses.respond(principal, init, sender);
     const { to } = init;
     if (to === undefined) throw usage('say for whom the message is: agentId');
-    const message = madeMessage(this.#components, principal, init, sender.from);
+    const message = newMessage(this.#components, principal, init, sender.from);
     const bytes = Buffer.byteLength(JSON.stringify(message));
     if (bytes > MESSAGE_BYTES_MAX) throw tooLong(to, bytes);
     const sending = { principal, init, message, bytes, sender, signal };
@@ -377,39 +365,6 @@ class NodeMessages implements Messages {
       ...(taint === undefined ? {} : { taint }),
     };
   }
-
-  #respond(principal: Principal, init: MessageInit, sender: Sender): AgentMessageResult {
-    const { local, clock, random } = this.#components;
-    const { inReplyTo, correlationId, metadata = {} } = init;
-    const ids = [inReplyTo, correlationId, metadata['messageId'], metadata['correlationId']].filter(
-      (id) => typeof id === 'string',
-    );
-    const owner = keyOf(principal);
-    const own = sender.agent === undefined ? local.all() : [sender.agent];
-    const taint = principal.kind === 'client' ? principal.taint : undefined;
-    const answer = { response: init.message, error: init.error, taint };
-    const agent = own.find((one) => one.owner === owner && this.#queries.answer(one, ids, answer));
-    if (agent !== undefined) {
-      agent.seenAt = clock.now();
-      agent.hasLeft = false;
-      const { id: agentId } = agent.announcement;
-      const messageId = labelOf('msg', clock.now(), random);
-      return { messageId, agentId, status: 'delivered', correlationId: ids[0] ?? messageId };
-    }
-    throw late();
-  }
-
-  /** Who sends: an agent of the caller's own, or the caller. @throws STARLING_AGENT_UNKNOWN, STARLING_AGENT_TAKEN */
-  #senderOf(principal: Principal, { from }: MessageInit): Sender {
-    const { local, self } = this.#components;
-    if (principal.kind === 'peer') return { from: peerSender(principal, from) };
-    const owner = keyOf(principal);
-    const own = local.all().filter((agent) => agent.owner === owner);
-    const agent =
-      from === undefined ? soleOf(own) : local.owned(principal, parseAddress(from).name);
-    if (agent === undefined) return { from: `${keyOf(principal)}@${self.name}` };
-    return { agent, from: `${agent.announcement.name}@${self.name}` };
-  }
 }
 
 /** @throws STARLING_AGENT_FAILED with `reason` input or output, and the problems by name */
@@ -455,18 +410,6 @@ function nameIn(address: string): string {
   return at < 0 ? address : address.slice(0, at);
 }
 
-function late(): StarlingError {
-  return new StarlingError('STARLING_AGENT_FAILED', 'nobody waits for this answer any more', {
-    hint: 'a query names the message that its answer replies to: metadata.messageId; its sender may have given up',
-    data: { reason: 'late' },
-  });
-}
-
-/** Nobody waits for that answer. */
-function isLate(error: unknown): boolean {
-  return error instanceof StarlingError && error.data['reason'] === 'late';
-}
-
 /** How a message is delivered to an agent of this node. */
 interface Delivery {
   readonly sender: string;
@@ -475,11 +418,6 @@ interface Delivery {
   readonly isUntimed: boolean;
   /** Of the message as JSON. */
   readonly bytes: number;
-}
-
-/** Programs that are one agent need not say which one. */
-function soleOf(own: readonly LocalAgent[]): LocalAgent | undefined {
-  return own.length === 1 ? own[0] : undefined;
 }
 
 /** What a message is: by its type, by what it says of itself, else a command. */

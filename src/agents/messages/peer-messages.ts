@@ -8,10 +8,11 @@ import type { Membership, PeerView } from '../../membership/index.ts';
 import type { Table } from '../../store/index.ts';
 import { AWAY_WAIT_MAX_MS, AWAY_WAIT_MS, QUERY_MS, WAY_MS } from '../limits.ts';
 import { unknownAgent } from '../directory/local-agents.ts';
-import type { LocalAgent, LocalAgents } from '../directory/local-agents.ts';
+import type { LocalAgents } from '../directory/local-agents.ts';
 import { labelOf } from '../names.ts';
 import { NODE_SENDER, senderKey, sendersIn } from '../inbox/sender.ts';
 import type { AgentMessage, AgentMessageResult, MessageInit } from '../types.ts';
+import type { Sender } from './message-sender.ts';
 import { createOutbox } from './outbox.ts';
 import type { Outbox, Parcel } from './outbox.ts';
 import { openedResponse, sealedArgs } from './sealing.ts';
@@ -158,13 +159,6 @@ export class PeerMessages {
       .add({ message, sender: NODE_SENDER, durable: true })
       .catch((other: unknown) => logger.warn({ error: messageOf(other) }, 'an event was lost'));
   }
-}
-
-/** Who sends a message. */
-export interface Sender {
-  /** An agent of this node. */
-  readonly agent?: LocalAgent;
-  readonly from: string;
 }
 
 /** A message that goes to another node. */

@@ -2,7 +2,7 @@
 import { isCount } from '../../core/index.ts';
 import { keyOf, readTaint, worstTaint } from '../../guard/index.ts';
 import type { Principal, Taint } from '../../guard/index.ts';
-import type { Hand } from '../inbox/in-hand.ts';
+import type { UnderWay } from '../inbox/messages-under-way.ts';
 import { NODE_SENDER, sendersIn } from '../inbox/sender.ts';
 import type { AgentMessage } from '../types.ts';
 import type { RunRow } from './rows.ts';
@@ -12,7 +12,7 @@ export interface OrdersComponents {
   /** Who is meant by a link of a sender; undefined for the operator, whom nothing narrows. */
   callerOf(link: string): Principal | undefined;
   /** Messages that are being dealt with, and who sent them; undefined before there is a mailbox. */
-  inHand(): Hand | undefined;
+  underWay(): UnderWay | undefined;
 }
 
 /** Whose orders they are, and whether whoever gives them must have the rights, too. */
@@ -55,8 +55,8 @@ export class Orders {
   /** What it was reminded of, and what it dealt with then. */
   #dealtWith: ReadonlySet<AgentMessage> = new Set();
   #heard: Taint | undefined;
-  /** What was in hand at the last look: nothing has to be looked at twice. */
-  #looked: { readonly at: Hand; readonly changes: number } | undefined;
+  /** What was under way at the last look: nothing has to be looked at twice. */
+  #looked: { readonly at: UnderWay; readonly changes: number } | undefined;
 
   constructor(components: OrdersComponents, init: OrdersInit) {
     this.#components = components;
@@ -85,7 +85,7 @@ export class Orders {
 
   /** It was reminded of what came from there: that counts until it has dealt with the messages of now. */
   heard(taint: Taint): void {
-    this.#begins([...(this.#components.inHand()?.messages() ?? [])]);
+    this.#begins([...(this.#components.underWay()?.messages() ?? [])]);
     this.#heard = worstTaint(this.#heard, taint);
   }
 
@@ -106,20 +106,20 @@ export class Orders {
 
   /** Takes note of what it deals with now. */
   #look(): void {
-    const inHand = this.#components.inHand();
-    if (inHand === undefined) return;
-    if (this.#heard !== undefined) this.#begins([...inHand.messages()]);
-    // Each answer asks this, and most messages in hand came from the same ones.
-    if (inHand === this.#looked?.at && inHand.changes === this.#looked.changes) return;
-    this.#looked = { at: inHand, changes: inHand.changes };
+    const underWay = this.#components.underWay();
+    if (underWay === undefined) return;
+    if (this.#heard !== undefined) this.#begins([...underWay.messages()]);
+    // Each answer asks this, and most messages under way came from the same ones.
+    if (underWay === this.#looked?.at && underWay.changes === this.#looked.changes) return;
+    this.#looked = { at: underWay, changes: underWay.changes };
     let hops = 0;
     let taint: Taint | undefined;
-    for (const { metadata } of inHand.marked()) {
+    for (const { metadata } of underWay.marked()) {
       const { hops: led, taint: said } = metadata;
       if (isCount(led)) hops = Math.max(hops, led);
       if (said !== undefined) taint = worstTaint(taint, readTaint(said));
     }
-    const senders = new Set([...inHand.senders()].flatMap(sendersIn));
+    const senders = new Set([...underWay.senders()].flatMap(sendersIn));
     senders.delete(NODE_SENDER);
     if (senders.size > 0) this.#last = { senders, hops: hops + 1, taint };
   }

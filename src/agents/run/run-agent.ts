@@ -144,7 +144,7 @@ class NodeRunAgent implements RunAgent {
     this.#self = runPrincipal(init.row.name, init.row.tools);
     const { row, kind } = init;
     this.#orders = new Orders(
-      { ...components, inHand: () => this.#mailbox?.inHand },
+      { ...components, underWay: () => this.#mailbox?.underWay },
       { ...row, ownRights: kind.ownRights },
     );
     this.#crew = new Crew(

@@ -3,7 +3,7 @@ import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect, it } from 'vitest';
 import type { LocalAgent } from '../../../src/agents/directory/local-agents.ts';
-import { InHand } from '../../../src/agents/inbox/in-hand.ts';
+import { MessagesUnderWay } from '../../../src/agents/inbox/messages-under-way.ts';
 import { createQueries } from '../../../src/agents/messages/queries.ts';
 import type { AgentMessage } from '../../../src/agents/types.ts';
 import { systemClock } from '../../../src/core/index.ts';
@@ -46,7 +46,7 @@ function leftOfEach(begin: (message: AgentMessage) => () => void): number {
 }
 
 it('a message that was in hand goes with the young', () => {
-  const hand = new InHand();
+  const hand = new MessagesUnderWay();
   const left = leftOfEach((message) => {
     const number = hand.add(message, 'bob');
     return () => hand.delete(number);

@@ -1,6 +1,6 @@
 /** What a message is made of: what its sender claims, and what is known of it. */
 import { describe, expect, it } from 'vitest';
-import { madeMessage } from '../../../src/agents/messages/made-message.ts';
+import { newMessage } from '../../../src/agents/messages/new-message.ts';
 import type { AgentMessage, MessageInit } from '../../../src/agents/types.ts';
 import type { Did, PeerId } from '../../../src/core/index.ts';
 import type { Principal } from '../../../src/guard/index.ts';
@@ -15,7 +15,7 @@ const components = { clock: { now: () => 1000 }, random: () => 0.5 };
 
 function made(principal: Principal, init: Partial<Omit<MessageInit, 'type'>> = {}): AgentMessage {
   const query = { to: 'coder', type: 'query', message: 'hello', ...init } as const;
-  return madeMessage(components, principal, query, 'someone@alice');
+  return newMessage(components, principal, query, 'someone@alice');
 }
 
 describe('a message', () => {

@@ -1,7 +1,7 @@
 /** Whom a message of a peer is shown to come from. */
 import { expect, it } from 'vitest';
 import type { Did, PeerId } from '../../../src/core/index.ts';
-import { peerSender } from '../../../src/agents/messages/peer-sender.ts';
+import { peerSender } from '../../../src/agents/messages/message-sender.ts';
 import type { OnBehalfOf } from '../../../src/guard/index.ts';
 
 const AGENT = 'did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK' as Did;

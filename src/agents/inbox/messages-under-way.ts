@@ -1,12 +1,12 @@
 /**
  * Messages that an agent deals with now. Whoever answers asks by whose word it does what it does: that is counted as messages
- * come and go, so that no answer walks through all that are in hand with it.
+ * come and go, so that no answer walks through all that are under way with it.
  */
 import { createChurnMap } from '../../core/index.ts';
 import type { AgentMessage } from '../types.ts';
 
-/** What is in hand, for whoever only looks. */
-export type Hand = Pick<InHand, 'changes' | 'marked' | 'messages' | 'senders' | 'size'>;
+/** What is under way, for whoever only looks. */
+export type UnderWay = Pick<MessagesUnderWay, 'changes' | 'marked' | 'messages' | 'senders' | 'size'>;
 
 interface Held {
   readonly message: AgentMessage;
@@ -16,7 +16,7 @@ interface Held {
 }
 
 /** The messages that one agent deals with. */
-export class InHand {
+export class MessagesUnderWay {
   readonly #held = createChurnMap<number, Held>();
   #begun = 0;
   /** How many each sender has there. */
@@ -49,7 +49,7 @@ export class InHand {
     for (const { isMarked, message } of this.#held.values()) if (isMarked) yield message;
   }
 
-  /** Gives the number by which {@link InHand.delete} knows it. */
+  /** Gives the number by which {@link MessagesUnderWay.delete} knows it. */
   add(message: AgentMessage, sender: string): number {
     const count = this.#counts.get(sender) ?? 0;
     this.#counts.set(sender, count + 1);

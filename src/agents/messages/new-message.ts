@@ -12,14 +12,14 @@ import { labelOf, parseAddress } from '../names.ts';
 import type { AgentMessage, MessageInit, MessageType } from '../types.ts';
 
 /** Where the time of a message and its id come from. */
-export interface MadeMessageComponents {
+export interface NewMessageComponents {
   readonly clock: Pick<Clock, 'now'>;
   readonly random: Random;
 }
 
 /** The message as its agent gets it: with an id, who sent it, and what it is made of. `from` is who sends it. */
-export function madeMessage(
-  { clock, random }: MadeMessageComponents,
+export function newMessage(
+  { clock, random }: NewMessageComponents,
   principal: Principal,
   init: MessageInit & { readonly type: MessageType },
   from: string,
