@@ -327,6 +327,13 @@ describe('the code', () => {
     );
     const again = [
       /=== 'object' && \w+ !== null && !Array\.isArray\(/,
+      /=== 'object' && !Array\.isArray\(\w+\) && \w+ !== null/,
+      /!== null &&\s+typeof \w+ === 'object' &&\s+!Array\.isArray\(/,
+      /!== 'object' \|\| \w+ === null \|\| Array\.isArray\(/,
+      /Number\.isSafeInteger\((\w+)\) && (?:Number\()?\1\)? >= 0/,
+      /!Number\.isSafeInteger\((\w+)\) \|\| (?:Number\()?\1\)? < 0/,
+      // Under the name of a piece of core nothing else is meant.
+      /function is(?:Object|Text|Count|Number)\(|const is(?:Object|Text|Count|Number) = (?:\(|typeof)/,
       /new Promise[^;]*\.schedule\([^;]*, (?:\(\) => )?(?:resolve|wake|done)\b/,
     ];
     const wrong = files('src', /\.tsx?$/)

@@ -6,6 +6,7 @@
 import {
   StarlingError,
   createScope,
+  isCount,
   isObject,
   messageOf,
   pause,
@@ -305,14 +306,10 @@ function readGift(answer: JsonObject): {
 } {
   const { given, rows } = isObject(answer) ? answer : {};
   const isSound =
-    isAmount(given) &&
+    isCount(given) &&
     Array.isArray(rows) &&
     rows.length <= 256 &&
     rows.every((one) => typeof one === 'string');
   if (isSound) return { given, rows: rows };
   throw new StarlingError('STARLING_PROTOCOL_VIOLATION', 'an owner answers what nobody can read');
-}
-
-function isAmount(value: unknown): value is number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 }

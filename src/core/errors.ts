@@ -221,8 +221,8 @@ export function messageOf(error: unknown): string {
 
 function wordsOf(error: unknown): string {
   if (!(error instanceof Error)) {
-    const isObject = typeof error === 'object' && error !== null;
-    return isObject ? Object.prototype.toString.call(error) : String(error);
+    const isPlain = typeof error !== 'object' || error === null;
+    return isPlain ? String(error) : Object.prototype.toString.call(error);
   }
   if (error.message.trim() !== '') {
     // Errors of ours are in our words already, and may quote those of somebody else.

@@ -3,7 +3,7 @@
  * it was granted, makes sure of the outcome, and writes down what has helped. It calls five tools and no others, on the
  * servers that it was given; how often it restarts one is bounded, and what it can't mend it leaves to people, once.
  */
-import { createScope, leftMs, messageOf, sleep } from '../core/index.ts';
+import { createScope, isObject, leftMs, messageOf, sleep } from '../core/index.ts';
 import type { Clock, Json, JsonObject, Scope } from '../core/index.ts';
 import { diagnose } from './diagnosis.ts';
 import { createRunbooks } from './runbook.ts';
@@ -326,12 +326,7 @@ function readStatus(
 ): { readonly state: ServerState; readonly version: string } {
   const all = Array.isArray(servers) ? (servers as readonly Json[]) : [];
   const [view] = all.filter(
-    (one): one is JsonObject =>
-      one !== null &&
-      typeof one === 'object' &&
-      !Array.isArray(one) &&
-      'server' in one &&
-      one.server === server,
+    (one): one is JsonObject => isObject(one) && one['server'] === server,
   );
   const { error = '', held, run, state } = view ?? {};
   if (

@@ -1,5 +1,5 @@
 /** How a message goes: into an inbox here, to the node that has the agent, or to the disk until that node is back. */
-import { StarlingError } from '../../core/index.ts';
+import { StarlingError, isObject } from '../../core/index.ts';
 import type { Json, JsonObject } from '../../core/index.ts';
 import { createAllowance, keyOf } from '../../guard/index.ts';
 import type { Allowance, Principal } from '../../guard/index.ts';
@@ -427,8 +427,8 @@ function typeOf({ message, type }: MessageInit): MessageType {
 
 /** VisionFlow's messages say in themselves what they are. */
 function typeIn(message: Json): MessageType | undefined {
-  if (typeof message !== 'object' || message === null || Array.isArray(message)) return undefined;
-  return MESSAGE_TYPES.find((type) => type === (message as JsonObject)['type']);
+  if (!isObject(message)) return undefined;
+  return MESSAGE_TYPES.find((type) => type === message['type']);
 }
 
 function usage(why: string): StarlingError {

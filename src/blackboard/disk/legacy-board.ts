@@ -3,6 +3,7 @@
  * Yjs document with one map `entries`, of key to `{ v: value, by, at }`. Only this file knows Yjs.
  */
 import * as Y from 'yjs';
+import { isCount } from '../../core/index.ts';
 import type { Did, Json } from '../../core/index.ts';
 import type { EntryChange } from '../document/document-types.ts';
 import { isKey, problemOf } from '../limits.ts';
@@ -47,7 +48,7 @@ function entryOf(key: string, value: unknown, limits: BoardLimits): readonly Ent
   const { v, by, at } = value as Partial<Record<string, unknown>>;
   const isEntry = v !== undefined && typeof by === 'string' && typeof at === 'number';
   if (!isEntry || problemOf(v as Json, limits.valueDepth) !== undefined) return [];
-  const ms = Number.isSafeInteger(at) && at >= 0 ? at : 0;
+  const ms = isCount(at) ? at : 0;
   const valueBytes = Buffer.byteLength(JSON.stringify(v));
   return [{ key, value: v as Json, valueBytes, by: by as Did, stamp: [ms, 0] }];
 }

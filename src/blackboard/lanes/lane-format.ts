@@ -3,6 +3,7 @@
  * in the map `lane` its head, the first item of all. Names are short because each entry carries them.
  */
 import { createHash } from 'node:crypto';
+import { isCount, isObject } from '../../core/index.ts';
 import type { Did, Json } from '../../core/index.ts';
 import { COUNT_END } from './stamp.ts';
 
@@ -208,7 +209,7 @@ export function ownedPlacesOf(value: unknown): readonly OwnedPlace[] | undefined
 
 /** Whether a value is a whole number from zero and below `end`. */
 export function isBelow(value: unknown, end = Number.MAX_SAFE_INTEGER): value is number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 && value < end;
+  return isCount(value) && value < end;
 }
 
 /** Whether a value can be the client id of a lane. */
@@ -226,6 +227,5 @@ function isNumbers(value: unknown, max: number): value is readonly number[] {
 
 /** Members that a later version adds are let through: a lane begun anew keeps them. */
 function membersOf(value: Json | undefined): Readonly<Partial<Record<string, Json>>> | undefined {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
-  return value as Partial<Record<string, Json>>;
+  return isObject(value) ? value : undefined;
 }

@@ -7,7 +7,7 @@
  *   op    := [id, index in by, ms]     its outcome: { ok: true, version, by, at }; the version of the last one is count
  *          | { id, result }            any other outcome
  */
-import { isObject } from '../../core/index.ts';
+import { isObject, isText } from '../../core/index.ts';
 import type { Did, Json } from '../../core/index.ts';
 import { isBelow, isDid } from '../lanes/lane-format.ts';
 import { OPS_MAX } from './acceptor.ts';
@@ -128,7 +128,7 @@ function plainOf({ result }: Op, version: number): Plain | undefined {
 
 /** A change that a state remembers, in its long form; undefined when the value is none. */
 export function opOf(raw: unknown): Op | undefined {
-  if (!isObject(raw) || !isId(raw['id']) || raw['result'] === undefined) return undefined;
+  if (!isObject(raw) || !isText(raw['id'], REQUEST_CHARS_MAX) || raw['result'] === undefined) return undefined;
   return { id: raw['id'], result: raw['result'] as Json };
 }
 
@@ -136,14 +136,10 @@ function opIn(raw: unknown, version: number, all: readonly Did[]): Op | undefine
   if (Array.isArray(raw)) {
     const [id, who, at, ...more] = raw as readonly unknown[];
     const by = isBelow(who) ? all[who] : undefined;
-    if (!isId(id) || by === undefined || !isBelow(at) || more.length > 0) return undefined;
+    if (!isText(id, REQUEST_CHARS_MAX) || by === undefined || !isBelow(at) || more.length > 0) return undefined;
     return isBelow(version) ? { id, result: { ok: true, version, by, at } } : undefined;
   }
   return opOf(raw);
-}
-
-function isId(value: unknown): value is string {
-  return typeof value === 'string' && value.length <= REQUEST_CHARS_MAX;
 }
 
 function didsOf(value: unknown): readonly Did[] | undefined {

@@ -4,7 +4,7 @@
  * are on the disk or not, and with gifts of others once their rows are here.
  */
 import { EventEmitter } from 'node:events';
-import { StarlingError, messageOf } from '../../core/index.ts';
+import { StarlingError, isCount, messageOf } from '../../core/index.ts';
 import type { Did } from '../../core/index.ts';
 import { isEndingId } from '../rows/ending-format.ts';
 import { SUM_MAX, signRow, splitRowId } from '../rows/row-format.ts';
@@ -249,7 +249,7 @@ class NodeBooks implements Books {
     const id = splitRowId(rowId)?.id ?? rowId;
     if (to === this.self)
       throw new StarlingError('STARLING_USAGE', 'a node gives nothing to itself');
-    if (!Number.isSafeInteger(amount) || amount < 0) throw noAmount(amount);
+    if (!isCount(amount)) throw noAmount(amount);
     if (this.founderOf(id) !== this.self && !this.mayHold(id, to)) {
       throw notLetIn(to);
     }
@@ -283,7 +283,7 @@ class NodeBooks implements Books {
   }
 
   async reconcile(rowId: string, spent: number): Promise<void> {
-    if (!Number.isSafeInteger(spent) || spent < 0) throw noAmount(spent);
+    if (!isCount(spent)) throw noAmount(spent);
     const account = this.#accounts.get(rowId);
     if (account === undefined) return;
     const { lost } = account;

@@ -2,6 +2,7 @@
  * What work under way holds of this node's own rows: held when the work begins, settled when the work is over, and
  * taken up again by whatever goes on with the work after a restart.
  */
+import { isCount } from '../../core/index.ts';
 import type { Did, Logger } from '../../core/index.ts';
 import { splitRowId } from '../rows/row-format.ts';
 import type { Accounts } from './accounts.ts';
@@ -59,7 +60,7 @@ export class Holds {
     const id = this.#idOf(rowId);
     const terms = known.terms(id);
     if (terms === undefined) throw unknown(rowId);
-    if (!Number.isSafeInteger(amount) || amount < 0) throw noAmount(amount);
+    if (!isCount(amount)) throw noAmount(amount);
     if (books.isClosed(id)) throw closed(id, terms);
     const { self } = books;
     if (isFrozen(books, self, id, rowId)) throw frozen(id, terms);

@@ -1,4 +1,5 @@
 /** What every signed text of a budget says in the same way: whole numbers and keys. */
+import { isCount } from '../../core/index.ts';
 import type { Did } from '../../core/index.ts';
 import { parseDid } from '../../identity/index.ts';
 import type { malformedAs } from '../../identity/index.ts';
@@ -15,9 +16,7 @@ export interface ClaimReaders {
 export function claimReaders(malformed: ReturnType<typeof malformedAs>): ClaimReaders {
   return {
     countOf(value, what, max) {
-      if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 && value <= max) {
-        return value;
-      }
+      if (isCount(value) && value <= max) return value;
       throw malformed('claims', `its ${what} is no whole number from 0 to ${max}`);
     },
     didOf(value) {

@@ -1,5 +1,6 @@
 /** What members say to each other of budgets on `/starling/budgets/1`, and in frames of the same kind: CBOR, bounded. */
 import { encode } from 'cborg';
+import { isText } from '../../core/index.ts';
 import { messageFields } from '../../network/index.ts';
 
 /** Rows, or entries of lists, in one message at the most; the rest goes in further ones. */
@@ -36,7 +37,7 @@ export function decodeBudgetMessage(bytes: Uint8Array): BudgetMessage | undefine
   if (t === 'list' && typeof last === 'boolean') {
     if (isList(rows, ENTRIES_PER_MESSAGE) && rows.every(isNames)) return { t, rows, last };
   }
-  if (t === 'rows' && isList(jws, ENTRIES_PER_MESSAGE) && jws.every(isText)) return { t, jws };
+  if (t === 'rows' && isList(jws, ENTRIES_PER_MESSAGE) && jws.every((one) => isText(one))) return { t, jws };
   return undefined;
 }
 
@@ -44,12 +45,8 @@ function isList(value: unknown, max: number): value is readonly unknown[] {
   return Array.isArray(value) && value.length <= max;
 }
 
-function isText(value: unknown): value is string {
-  return typeof value === 'string';
-}
-
 function isShort(value: unknown): value is string {
-  return isText(value) && value.length <= TEXT_MAX;
+  return isText(value, TEXT_MAX);
 }
 
 function isDigest(one: unknown): one is readonly [string, string] {

@@ -13,8 +13,8 @@ export function errorFrom(error: JsonObject): StarlingError {
   const { code, reason, hint, candidates } = isObject(data) ? data : {};
   const known = typeof code === 'string' && Object.hasOwn(ERRORS, code);
   // Older nodes answer some errors with a word for a reason, which tells a person nothing.
-  const isText = typeof reason === 'string' && reason.includes(' ');
-  const text = known && isText ? reason : withoutHint(message, hint);
+  const isSentence = typeof reason === 'string' && reason.includes(' ');
+  const text = known && isSentence ? reason : withoutHint(message, hint);
   const otherwise = rpc === INVALID_PARAMS ? 'STARLING_USAGE' : 'STARLING_UPSTREAM_UNAVAILABLE';
   return new StarlingError(
     known ? (code as ErrorCode) : otherwise,

@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { StarlingError, messageOf } from '../../core/errors.ts';
 import type { Json, JsonObject } from '../../core/json/json.ts';
+import { isObject } from '../../core/json/value-checks.ts';
 
 /** `name=value` or `name:=json`; the name ends at the first `=` or `:=`. */
 const ARGUMENT = /^([^=]+?)(:?=)([\s\S]*)$/;
@@ -97,8 +98,8 @@ function typeOf(schema: JsonObject | undefined, name: string): string | undefine
 
 /** Types besides null that a schema names, in `type` or in the branches of a choice. */
 export function typesIn(schema: Json): ReadonlySet<string> {
-  if (typeof schema !== 'object' || schema === null || Array.isArray(schema)) return new Set();
-  const { type, anyOf, oneOf } = schema as JsonObject;
+  if (!isObject(schema)) return new Set();
+  const { type, anyOf, oneOf } = schema;
   const named = (Array.isArray(type) ? type : [type]).filter((one) => typeof one === 'string');
   // Only one level is looked at: a schema from elsewhere may have any depth.
   const branches = [anyOf, oneOf].flatMap((choice) => (Array.isArray(choice) ? choice : []));

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { isAbsolute, resolve } from 'node:path';
 import type { z } from 'zod';
-import { BUILTIN_SERVER, Secret, messageOf, printable } from '../../core/index.ts';
+import { BUILTIN_SERVER, Secret, isObject, messageOf, printable } from '../../core/index.ts';
 import type { JsonObject, SecretPiece } from '../../core/index.ts';
 import { plainEntry } from './client-entries.ts';
 import { ITSELF, isStarlingItself } from './own-entry.ts';
@@ -91,7 +91,7 @@ export function readMcpServers(
 /** Reads one entry, as the client wrote it. */
 export function readEntry(written: string, value: unknown, init: ReadServersInit): ReadServer {
   const key = `mcpServers.${printable(written)}`;
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+  if (!isObject(value)) {
     const problems = [{ key, text: "this value can't be used; allowed: an object { … }" }];
     return { isDisabled: false, problems, remarks: [] };
   }

@@ -1,5 +1,6 @@
 /** The trace that an HTTP client names in the headers of W3C Trace Context, put where MCP has it: in `params._meta`. */
 import type { IncomingHttpHeaders } from 'node:http';
+import { isObject } from '../../core/index.ts';
 import type { JsonObject } from '../../core/index.ts';
 import { metaOf } from '../wire/era.ts';
 import { parseFrame, rewriteFrame } from '../wire/frame.ts';
@@ -22,8 +23,7 @@ export function traceMetaOf(headers: IncomingHttpHeaders): JsonObject {
 export function withTraceOf(headers: IncomingHttpHeaders, frame: RequestFrame): RequestFrame {
   if (headers[TRACEPARENT] === undefined) return frame;
   const { _meta: meta } = frame.params;
-  const isObject = typeof meta === 'object' && !Array.isArray(meta) && meta !== null;
-  if (meta !== undefined && !isObject) return frame;
+  if (meta !== undefined && !isObject(meta)) return frame;
   const known = metaOf(frame.params);
   const given = traceMetaOf(headers);
   if (TRACEPARENT in known || Object.keys(given).length === 0) return frame;

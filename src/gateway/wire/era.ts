@@ -73,9 +73,7 @@ export function checkModern(request: RequestFrame): void {
   if (typeof version !== 'string') throw lacking(META.protocolVersion, 'string');
   checkVersion(version);
   const capabilities = meta[META.clientCapabilities];
-  if (typeof capabilities !== 'object' || capabilities === null || Array.isArray(capabilities)) {
-    throw lacking(META.clientCapabilities, 'object');
-  }
+  if (!isObject(capabilities)) throw lacking(META.clientCapabilities, 'object');
 }
 
 /** Checks that a version is one of the modern era. @throws -32022 */

@@ -394,10 +394,10 @@ export function errorFrom(error: FrameError): StarlingError {
   const { code, reason, hint } = data;
   const known = typeof code === 'string' && Object.hasOwn(ERRORS, code);
   // Errors about agents have a word for a reason, for programs; people read the message.
-  const isText = typeof reason === 'string' && reason.includes(' ');
+  const isSentence = typeof reason === 'string' && reason.includes(' ');
   return new StarlingError(
     known ? (code as keyof typeof ERRORS) : 'STARLING_UPSTREAM_UNAVAILABLE',
-    known && isText ? reason : withoutHint(error.message, hint),
+    known && isSentence ? reason : withoutHint(error.message, hint),
     { data: { rpc: error.code }, ...(typeof hint === 'string' ? { hint } : {}) },
   );
 }

@@ -74,7 +74,7 @@ function withTask(
     places.get('taskId'),
     placeIn(bytes, places.get('task'), 'taskId'),
     placeIn(bytes, related, 'taskId'),
-  ].filter((span): span is Span => isText(bytes, span, theirs));
+  ].filter((span): span is Span => isTextAt(bytes, span, theirs));
   if (found.length === 0) return undefined;
   const text = JSON.stringify(ours);
   const splices = found
@@ -88,7 +88,7 @@ function placeIn(bytes: Buffer, span: Span | undefined, key: string): Span | und
   return placesOf(bytes, span.start, [key]).places.get(key);
 }
 
-function isText(bytes: Buffer, span: Span | undefined, text: string): boolean {
+function isTextAt(bytes: Buffer, span: Span | undefined, text: string): boolean {
   if (span === undefined || bytes[span.start] !== JSON_BYTE.quote) return false;
   return jsonStringAt(bytes, span.start, span.end) === text;
 }

@@ -331,9 +331,9 @@ class Book implements GrantBook {
   }
 
   async addRevocation(revocation: string | Revocation): Promise<boolean> {
-    const isText = typeof revocation === 'string';
-    if (this.#revoking.isKept(isText ? revocation : revocation.jws)) return false;
-    return this.#revoking.add(isText ? parseRevocation(revocation) : revocation);
+    const jws = typeof revocation === 'string' ? revocation : revocation.jws;
+    if (this.#revoking.isKept(jws)) return false;
+    return this.#revoking.add(typeof revocation === 'string' ? parseRevocation(jws) : revocation);
   }
 
   isRevoked(grant: Grant, mayRevoke: readonly Did[]): boolean {

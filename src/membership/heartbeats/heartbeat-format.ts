@@ -1,6 +1,6 @@
 /** The heartbeat on the wire: deterministic CBOR, bounded, and every field checked on the way in. */
 import { encode } from 'cborg';
-import { isCount, isText } from '../../core/index.ts';
+import { isCount, isObject, isText } from '../../core/index.ts';
 import type { Fields } from '../../core/index.ts';
 import type { Signer } from '../../identity/index.ts';
 import { isAlias } from '../aliases.ts';
@@ -146,7 +146,7 @@ function heartbeatOf(fields: Fields): Heartbeat | undefined {
 }
 
 function readDigests(boards: unknown): Readonly<Record<string, string>> | undefined {
-  if (typeof boards !== 'object' || boards === null || Array.isArray(boards)) return undefined;
+  if (!isObject(boards)) return undefined;
   const entries = Object.entries(boards);
   if (entries.length > BOARDS_MAX) return undefined;
   if (!entries.every(([name, digest]) => isShort(name) && isShort(digest))) return undefined;

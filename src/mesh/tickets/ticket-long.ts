@@ -6,6 +6,7 @@
 import { inflateRawSync } from 'node:zlib';
 import { decode } from 'cborg';
 import { base32 } from 'multiformats/bases/base32';
+import { isObject } from '../../core/index.ts';
 import { GRANT_TYPE, parseGrant } from '../../grants/index.ts';
 import type { Grant } from '../../grants/index.ts';
 import { parseDid } from '../../identity/index.ts';
@@ -57,10 +58,8 @@ function joinGrant(value: unknown): Grant {
 }
 
 function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw notATicket('a part of it is missing');
-  }
-  return value as Readonly<Record<string, unknown>>;
+  if (isObject(value)) return value;
+  throw notATicket('a part of it is missing');
 }
 
 function listOf(value: unknown, max: number): readonly unknown[] {

@@ -7,7 +7,7 @@
 import { createHash } from 'node:crypto';
 import { decode, encode } from 'cborg';
 import { base32 } from 'multiformats/bases/base32';
-import { Secret, StarlingError } from '../../core/index.ts';
+import { Secret, StarlingError, isCount } from '../../core/index.ts';
 import type { MeshId, PeerId } from '../../core/index.ts';
 import {
   didFromPublicKey,
@@ -122,7 +122,7 @@ function parseShort(text: string): Ticket {
   if (typeof name !== 'string' || name.length > TICKET_NAME_MAX) {
     throw notATicket('it names no mesh');
   }
-  if (!Number.isSafeInteger(expiresAt) || Number(expiresAt) < 0 || rest.length > 0) {
+  if (!isCount(expiresAt) || rest.length > 0) {
     throw notATicket('a part of it is wrong');
   }
   const id = didFromPublicKey(mesh);

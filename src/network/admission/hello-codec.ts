@@ -3,7 +3,7 @@
  * What comes in is hostile: every field is checked, unknown fields are ignored.
  */
 import { decode, encode } from 'cborg';
-import { ERRORS, StarlingError, messageOf } from '../../core/index.ts';
+import { ERRORS, StarlingError, isCount, messageOf } from '../../core/index.ts';
 import type { Did, ErrorCode, PeerId } from '../../core/index.ts';
 import { HELLO_VERSION } from '../constants.ts';
 import { isPeerId } from '../peer-id.ts';
@@ -240,8 +240,8 @@ function asRelease(value: unknown): { readonly release?: string } {
 }
 
 function asTime(value: unknown, name: string): number {
-  if (!Number.isSafeInteger(value) || Number(value) < 0) throw malformed(name);
-  return Number(value);
+  if (!isCount(value)) throw malformed(name);
+  return value;
 }
 
 function asChain(value: unknown, name: string, max = CHAIN_MAX): readonly string[] {

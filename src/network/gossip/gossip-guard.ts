@@ -6,6 +6,7 @@
  */
 import type { GossipSub } from '@chainsafe/libp2p-gossipsub';
 import type { Stream } from '@libp2p/interface';
+import { isObject } from '../../core/index.ts';
 import type { Clock, PeerId } from '../../core/index.ts';
 import { peerIdFromPublicKey } from '../../identity/index.ts';
 import type { Conduct } from '../limits/conduct.ts';
@@ -207,8 +208,4 @@ function wrap<Args extends readonly unknown[]>(
   if (typeof method !== 'function') throw new Error(`gossipsub has no ${name} to guard`);
   const original = (...args: Args): unknown => Reflect.apply(method, service, args);
   Object.assign(service, { [name]: (...args: Args) => around(original, args) });
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null;
 }

@@ -9,6 +9,7 @@
  */
 import type { Listener, Transport } from '@libp2p/interface';
 import { Server } from 'node:net';
+import { isObject } from '../../core/index.ts';
 import type { AcceptBrake } from '../limits/accept-brake.ts';
 
 /** Who says which sockets are dropped. */
@@ -79,8 +80,4 @@ function addressOf(client: object): string {
 function call(target: object, name: string, ...args: readonly unknown[]): void {
   const method: unknown = Reflect.get(target, name);
   if (typeof method === 'function') Reflect.apply(method, target, args);
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null;
 }

@@ -7,7 +7,7 @@ import {
   RequestMalformedError,
   TaskNotFoundError,
 } from '@a2a-js/sdk/errors';
-import { isObject, printable } from '../../../core/index.ts';
+import { isObject, isText, printable } from '../../../core/index.ts';
 import type { Json, JsonObject } from '../../../core/index.ts';
 import { objectOf } from '../../wire/era.ts';
 import { mediaTypeOf } from '../../wire/media-type.ts';
@@ -117,10 +117,6 @@ function isPart(part: Json): boolean {
   return (
     PART_FIELDS[field]?.(said[field] ?? null) === true && isText(filename) && isText(mediaType)
   );
-}
-
-function isText(value: Json): boolean {
-  return typeof value === 'string';
 }
 
 /** By what its sender says of it: a text may be any text, as an agent is given it as one. */

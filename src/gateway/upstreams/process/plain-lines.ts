@@ -8,7 +8,7 @@
  *
  * Any other line of the program is something that it says, and goes to its log.
  */
-import { isObject } from '../../../core/index.ts';
+import { isObject, isText } from '../../../core/index.ts';
 import type { Json, JsonObject } from '../../../core/index.ts';
 import { LEGACY_VERSIONS } from '../../wire/era.ts';
 import type { LineCodec } from './process-hooks.ts';
@@ -124,7 +124,7 @@ function textOf(value: Json): string {
 }
 
 function isId(id: Json | undefined): id is string | number {
-  return typeof id === 'number' || (typeof id === 'string' && id.length <= ID_MAX);
+  return typeof id === 'number' || isText(id, ID_MAX);
 }
 
 function objectIn(line: Buffer): JsonObject | undefined {
