@@ -2,7 +2,7 @@
 import type { EventEmitter } from 'node:events';
 import { StarlingError, messageOf, unawaited } from './core/index.ts';
 import type { Did, PeerId, Warning } from './core/index.ts';
-import { auditKeysAndPins } from './gateway/index.ts';
+import { auditKeys, auditPins } from './gateway/index.ts';
 import type { UpstreamStatus } from './gateway/index.ts';
 import type { Base, OpenState } from './open-state.ts';
 import type { Grant, GrantBook } from './grants/index.ts';
@@ -118,7 +118,8 @@ function wireAudit(
 ): void {
   auditGovernance(governance, audit);
   auditGrants({ grants, self: identity.did }, audit);
-  auditKeysAndPins({ keys, pins }, audit);
+  auditKeys(keys, audit);
+  auditPins(pins, audit);
 }
 
 function wirePeers(

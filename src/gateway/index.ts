@@ -1,5 +1,4 @@
 /** The MCP gateway: sessions of all callers, channels to all servers, and what leads where. */
-export { auditKeysAndPins } from './audit-events.ts';
 export { createCertifier, readOnBehalfOf } from './clearance/on-behalf-of.ts';
 export type { Certifier } from './clearance/on-behalf-of.ts';
 export { answerOf, formOf } from './clearance/approval-form.ts';
@@ -10,6 +9,7 @@ export type { DoorCallOptions } from './client/caller.ts';
 export type { DoorClient, DoorInit } from './client/door-client.ts';
 export { createApiKeys } from './door/api-keys.ts';
 export type { ApiKey, ApiKeyInit, ApiKeys, ApiKeysComponents } from './door/api-keys.ts';
+export { auditKeys } from './door/key-audit.ts';
 export { createTokenClients } from './door/token-clients.ts';
 export type { TokenClients } from './door/token-clients.ts';
 export { createAttachedClients } from './door/attached-clients.ts';
@@ -20,6 +20,7 @@ export { createGateway } from './gateway.ts';
 export type { GatewayComponents, GatewayInit } from './gateway-components.ts';
 export { revealInvisible } from './pins/invisible-characters.ts';
 export type { InvisibleFlag } from './pins/invisible-characters.ts';
+export { auditPins } from './pins/pin-audit.ts';
 export { createPins } from './pins/pins.ts';
 export type { Pins, PinsComponents, PinsInit, QuarantineEntry } from './pins/pins.ts';
 export { pinReference } from './pins/quarantine.ts';

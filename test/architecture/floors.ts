@@ -111,7 +111,7 @@ export const FOLDERS: Readonly<Record<string, readonly (readonly string[])[]>> =
     ['transports'],
     ['client'],
     ['upstreams'],
-    ['audit-events.ts', 'gateway-components.ts', 'local-doors.ts'],
+    ['gateway-components.ts'],
     ['gateway.ts'],
   ],
   agents: [

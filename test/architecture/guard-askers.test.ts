@@ -21,7 +21,7 @@ const LOOKERS: ReadonlyMap<string, string> = new Map([
   ['agents/directory/directory.ts', 'which agents somebody sees, and may write to'],
   ['agents/run/spawn-checks.ts', 'whether somebody may start an agent of a kind'],
   ['budget/funds.ts', 'whether a budget may be named by who names it'],
-  ['gateway/local-doors.ts', 'to whom the card of an agent is shown'],
+  ['gateway/transports/local-doors.ts', 'to whom the card of an agent is shown'],
 ]);
 /** Files that explain a decision to a person. */
 const EXPLAINERS: ReadonlyMap<string, string> = new Map([

@@ -1,25 +1,25 @@
 /** The doors of this machine: HTTP, TCP and the node's socket, each with what it needs of the gateway. */
-import type { Config } from '../config/index.ts';
-import { BUILTIN_SERVER } from '../core/index.ts';
-import type { Clock, Logger, Startable } from '../core/index.ts';
-import { encodeSegment } from '../grants/index.ts';
-import type { Guard, Principal } from '../guard/index.ts';
-import type { Signer } from '../identity/index.ts';
-import { SEPARATOR } from './catalog/tool-names.ts';
-import type { ViewSpec, Views } from './catalog/types.ts';
-import type { AttachedClients } from './door/attached-clients.ts';
-import { createDoor } from './door/door.ts';
-import type { DoorComponents } from './door/door.ts';
-import { createAddressCheck } from './door/origin-check.ts';
-import { isRefusal } from './door/types.ts';
-import type { DashboardFace, Door, MetricsFace, ModelsFace } from './door/types.ts';
-import type { Session } from './session/types.ts';
-import { createHttpTransport } from './transports/http.ts';
-import type { A2aFace, HttpTransport } from './transports/http.ts';
-import { createSocketTransport } from './transports/socket.ts';
-import { createTcpTransport } from './transports/tcp.ts';
-import type { TcpTransport } from './transports/tcp.ts';
-import type { SessionDoor, ShownAgents } from './types.ts';
+import type { Config } from '../../config/index.ts';
+import { BUILTIN_SERVER } from '../../core/index.ts';
+import type { Clock, Logger, Startable } from '../../core/index.ts';
+import { encodeSegment } from '../../grants/index.ts';
+import type { Guard, Principal } from '../../guard/index.ts';
+import type { Signer } from '../../identity/index.ts';
+import { SEPARATOR } from '../catalog/tool-names.ts';
+import type { ViewSpec, Views } from '../catalog/types.ts';
+import type { AttachedClients } from '../door/attached-clients.ts';
+import { createDoor } from '../door/door.ts';
+import type { DoorComponents } from '../door/door.ts';
+import { createAddressCheck } from '../door/origin-check.ts';
+import { isRefusal } from '../door/types.ts';
+import type { DashboardFace, Door, MetricsFace, ModelsFace } from '../door/types.ts';
+import type { Session } from '../session/types.ts';
+import { createHttpTransport } from './http.ts';
+import type { A2aFace, HttpTransport } from './http.ts';
+import { createSocketTransport } from './socket.ts';
+import { createTcpTransport } from './tcp.ts';
+import type { TcpTransport } from './tcp.ts';
+import type { SessionDoor, ShownAgents } from '../types.ts';
 
 /** What a session behind one of these doors is opened with. */
 export interface LocalOpening {
