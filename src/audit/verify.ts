@@ -26,7 +26,7 @@ export interface VerifyInit {
   readonly did: Did | readonly Did[];
   /** Checkpoints of this log that others have; what is not signed by its keys is ignored. */
   readonly checkpointsSeen?: readonly Checkpoint[];
-  /** Entries between two checkpoints, at most; default 1000. */
+  /** Entries between two checkpoints, at most; default {@link CHECKPOINT_ENTRIES}. */
   readonly checkpointEntries?: number;
 }
 

@@ -120,7 +120,7 @@ const ROW_BYTES = 25;
 /** Messages that the history may have over its bound: they go together. */
 const TRIMMED_AT_ONCE = 50;
 /** Numbers of one run begin here times the clock, so that none of an earlier run comes again. */
-const SEQS_PER_MS = 1000;
+const SEQS_A_MILLISECOND = 1000;
 const BASE = 36;
 
 /** Reads the inbox of `name` from its table, or makes an empty one. */
@@ -201,7 +201,7 @@ class AgentInbox implements Inbox {
 
   begin(nowMs: number): void {
     this.#next = Math.max(
-      nowMs * SEQS_PER_MS,
+      nowMs * SEQS_A_MILLISECOND,
       this.#acked + 1,
       (this.#entries.at(-1)?.seq ?? 0) + 1,
     );
