@@ -20,7 +20,7 @@ export function boardIdOf(name: string, creator: Did): string {
   return `${name}@${creator.slice(DID.length)}`;
 }
 
-/** Whether a text may be the id of a board. */
+/** By its form alone: a name, or a name and the key of whoever made the board. */
 export function isBoardId(id: string): boolean {
   const [name = '', key, ...more] = id.split('@');
   return isBoardName(name) && (key === undefined || KEY.test(key)) && more.length === 0;
@@ -37,12 +37,12 @@ export function creatorIn(id: string): Did | undefined {
   return at === -1 ? undefined : (`${DID}${id.slice(at + 1)}` as Did);
 }
 
-/** Whether a board is one that is not open to all members. */
+/** Of a board that only those read and write who have a right on it; its id has the key of whoever made it. */
 export function isClosed(id: string): boolean {
   return id.includes('@');
 }
 
-/** Whether a board is one of those that have no history. */
+/** Sealed conversations have no history, which would outlast their keys. */
 export function isWithoutPast(id: string): boolean {
   return isClosed(id) && id.startsWith(SEALED_BOARDS);
 }

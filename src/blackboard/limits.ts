@@ -51,7 +51,7 @@ const SHOWN_CHARS = 80;
 /** Bytes of UTF-8 that one unit of UTF-16 takes, at the most. */
 const UTF8_MAX = 3;
 
-/** Whether a text may be the name of a board. */
+/** 1 to 64 of A-Z, a-z, 0-9, `.`, `_` and `-`, the first a letter or a digit. */
 export function isBoardName(name: string): boolean {
   return NAME.test(name);
 }

@@ -24,7 +24,7 @@ export function parseAmount(text: string, unit?: Unit): Amount {
   return { amount: read.amount, unit: read.unit };
 }
 
-/** Whether the value is a unit. */
+/** One of {@link UNITS}. */
 export function isUnit(value: unknown): value is Unit {
   return UNITS.includes(value as Unit);
 }

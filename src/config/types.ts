@@ -165,7 +165,7 @@ export interface Config {
   /** The policy file: read where it is, with the shipped policy where it is not. */
   readonly policy: {
     readonly file: string;
-    /** True when somebody named it, so that it must be there. */
+    /** Somebody has named it, so that it must be there. */
     readonly named: boolean;
   };
   readonly heartbeat: {

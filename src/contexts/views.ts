@@ -70,7 +70,7 @@ export function clientIn(to: string): ClientKey | undefined {
   });
 }
 
-/** Whether a share is one of a client of this node. */
+/** Of a client of this node, as opposed to a peer. */
 export function isClientKey(to: ContextShare['to']): to is ClientKey {
   return to.startsWith(CLIENT);
 }

@@ -107,7 +107,7 @@ export function markOf(did: string): number {
   return createHash('sha256').update(did).digest().readUInt32BE(0) % MARKS;
 }
 
-/** Whether a text may be the did of a writer. */
+/** By its form alone: whether it is a key is found out where a signature is verified. */
 export function isDid(value: unknown): value is Did {
   return typeof value === 'string' && DID.test(value);
 }

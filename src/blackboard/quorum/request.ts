@@ -60,7 +60,7 @@ export function readRequest(raw: unknown): StrongRequest | undefined {
   return { t, holder, ttlMs };
 }
 
-/** Whether a request only reads. */
+/** It changes nothing, so that the right to read is enough. */
 export function isRead({ t }: StrongRequest): boolean {
   return t === 'get';
 }

@@ -63,7 +63,7 @@ export function splitRowId(
   return time === undefined ? { id } : { id, time: Number(time) };
 }
 
-/** Whether the text is the id of a budget. */
+/** By its form alone: nobody need know such a budget. */
 export function isBudgetId(text: string): boolean {
   return ID.test(text);
 }

@@ -31,7 +31,7 @@ import type {
 const RANDOM_BYTES = 15;
 const ID = /^call_\d{13}_[0-9a-f]{30}$/;
 
-/** Whether an id is of the form that calls of this node have as tasks. */
+/** By its form alone: the call may be one that is not there. */
 export function isCallTask(id: unknown): id is string {
   return typeof id === 'string' && ID.test(id);
 }

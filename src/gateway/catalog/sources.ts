@@ -78,7 +78,7 @@ export function unlistedSource(peer: PeerView, server: string): Source {
   return { peer, catalog: { server, capabilities: {}, serverInfo: {}, ...empty } };
 }
 
-/** Whether calls can reach the peer. */
+/** A suspect may still be there: calls to it are tried. */
 export function isHere(peer: PeerView | undefined): boolean {
   return peer?.state === 'alive' || peer?.state === 'suspect';
 }

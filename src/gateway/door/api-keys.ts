@@ -278,7 +278,7 @@ function wrong(what: string, hint: string): StarlingError {
   return new StarlingError('STARLING_USAGE', what, { hint });
 }
 
-/** True when the time of `key` is over. */
+/** Of a key without an end never; `now` is ms since the epoch. */
 export function hasExpired(key: ApiKey, now: number): boolean {
   return key.expiresAt !== undefined && key.expiresAt <= now;
 }

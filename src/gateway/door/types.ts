@@ -91,7 +91,7 @@ export interface MetricsFace {
   text(): Promise<MetricsText>;
 }
 
-/** True when somebody may not pass. */
+/** What has a status is the answer to whoever may not pass. */
 export function isRefusal(verdict: Verdict): verdict is DoorRefusal {
   return 'status' in verdict;
 }

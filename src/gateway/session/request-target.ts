@@ -56,7 +56,7 @@ const TASK_TOOLS: Readonly<Record<string, string>> = {
 };
 const OWN_TASK = /^task_\d{13}_[0-9a-z]{1,32}$/;
 
-/** Whether an id is of the form that tasks of this node have. */
+/** By its form alone: the task may be one that is not there. */
 export function isOwnTask(id: unknown): id is string {
   return typeof id === 'string' && OWN_TASK.test(id);
 }

@@ -179,7 +179,7 @@ const LOG_LEVELS: readonly Json[] = [
   'emergency',
 ];
 
-/** True for the name of a log level. */
+/** Of the eight names of RFC 5424 §6.2.1, as MCP has them (2025-11-25 `LoggingLevel`). */
 export function isLogLevel(value: Json | undefined): value is string {
   return value !== undefined && LOG_LEVELS.includes(value);
 }

@@ -49,7 +49,7 @@ export function parseHours(value: unknown): Hours | undefined {
   return { zone, spans: merge(spans) };
 }
 
-/** True when `nowMs` is within `hours`. */
+/** By the week of the hours' own time zone; a span begins with its first minute, and its end is no part of it. */
 export function isWithin({ zone, spans }: Hours, nowMs: number): boolean {
   const at = weekMinuteOf(zone, nowMs);
   return spans.some(([from, to]) => from <= at && at < to);

@@ -1,6 +1,6 @@
 /** Patterns of the configuration that name models: `gpu/*`. Pure. */
 
-/** Whether `name` fits: `*` is any characters. */
+/** `*` is any characters, none too; nothing else is special. */
 export function matches(pattern: string, name: string): boolean {
   const [first = '', ...rest] = pattern.split('*');
   if (rest.length === 0) return pattern === name;

@@ -27,7 +27,7 @@ export const INTRODUCTION = 'host';
 /** Rooms ask for their own protocols by name; libp2p's services want to be told who has theirs. */
 const OWN_PROTOCOL = /^\/starling\/[a-z]+\/\d+$/;
 
-/** True of a protocol of a room of ours. */
+/** Of a room of ours, and none of libp2p's services: see {@link OWN_PROTOCOL}. */
 export function isOwnProtocol(protocol: string): boolean {
   return OWN_PROTOCOL.test(protocol);
 }

@@ -74,7 +74,7 @@ export function isOutOfTime(error: unknown): boolean {
   return error instanceof Error && OUT_OF_TIME.test(error.message);
 }
 
-/** True of a connection by TLS. */
+/** By TLS, and not by Noise. */
 export function isTls({ encryption }: { readonly encryption?: string }): boolean {
   return encryption === TLS_PROTOCOL;
 }

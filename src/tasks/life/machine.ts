@@ -69,7 +69,7 @@ export const ENDED: readonly TaskState[] = ['done', 'failed', 'cancelled', 'expi
 /** States in which an agent has the task. */
 export const WITH_AGENT: readonly TaskState[] = ['leased', 'running', 'input_required'];
 
-/** Whether the task has ended. */
+/** Nothing but a retry changes the task any more: see {@link ENDED}. */
 export function hasEnded({ state }: Pick<TaskRow, 'state'>): boolean {
   return ENDED.includes(state);
 }

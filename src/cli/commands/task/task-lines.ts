@@ -7,7 +7,7 @@ import { facts, safeLine } from '../../terminal/output.ts';
 /** States in which a task stays. */
 const ENDS: readonly string[] = ['done', 'failed', 'cancelled', 'expired'];
 
-/** Whether the task has ended. */
+/** Nothing comes of the task any more, unless somebody has it done again. */
 export function isOver({ status }: TaskView): boolean {
   return ENDS.includes(status);
 }

@@ -40,7 +40,7 @@ export function signalMarked(mark: string, signal: NodeJS.Signals): void {
   }
 }
 
-/** True while a process with `mark` is there. */
+/** On Linux alone, by the environment of processes; elsewhere always false. */
 export function isMarkAlive(mark: string): boolean {
   return markedBy(mark).length > 0;
 }

@@ -3,7 +3,7 @@ import { foldersAbove, isInside } from './paths.ts';
 
 /** What a sandboxed process may see and do. All paths are real paths that exist. */
 export interface SandboxPlan {
-  /** True when the node runs as root. */
+  /** The node runs as root, whose processes keep a few of its capabilities: see {@link ROOT_KEEPS}. */
   readonly isRoot: boolean;
   readonly network: boolean;
   /** Absent: the whole file system, as the node sees it. */

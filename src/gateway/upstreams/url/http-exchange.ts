@@ -135,7 +135,7 @@ export function mediaTypeOf(reply: Reply): string {
   return typeOf(headerOf(reply, 'content-type'));
 }
 
-/** True for an answer that is a stream of events. */
+/** Only with status 200: an error may say that it is a stream, too. */
 export function isEventStream(reply: Reply): boolean {
   return reply.status === 200 && mediaTypeOf(reply) === 'text/event-stream';
 }
