@@ -345,6 +345,13 @@ describe('the code', () => {
     expect(wrong).toEqual([]);
   });
 
+  it('tells people what does not fit a schema in words of ours', () => {
+    const own = ['src/core/words/misfit-words.ts', 'src/config/problems.ts'];
+    const raw = /\bissue\??\.message|\{ (?:message, path|path, message) \}/;
+    const paths = files('src', /\.tsx?$/).filter((path) => !own.includes(relative(ROOT, path)));
+    expect(findings(paths, (line) => raw.test(line))).toEqual([]);
+  });
+
   it('has no names that the glossary has given up', () => {
     const given = /(?<![\w'])#?(?:judge|desk)\w*\(|\b(?:Held(?:Bytes|Posts?)|heldBytes)\b/i;
     expect(findings(files('src', /\.tsx?$/), (line) => given.test(line))).toEqual([]);

@@ -2,8 +2,14 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { expect, it } from 'vitest';
-import { ERRORS } from '../../src/core/errors.ts';
+import { parseAddress } from '../../src/agents/names.ts';
+import { LIMITS, checkKey, checkName, checkedValue } from '../../src/blackboard/limits.ts';
+import { ERRORS, StarlingError } from '../../src/core/errors.ts';
 import { EXIT } from '../../src/core/exit-codes.ts';
+import { Secret } from '../../src/core/secret.ts';
+import { parseGrant, parseResource } from '../../src/grants/index.ts';
+import { parsePeerId } from '../../src/identity/index.ts';
+import { parseTicket } from '../../src/mesh/tickets/ticket-short.ts';
 import { fakeNode, start } from './support.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -50,6 +56,25 @@ it('what docs and help say of an exit code is of one that there is', () => {
   );
   expect(said.length).toBeGreaterThan(3);
   expect(said.filter(([, code]) => !CODES.includes(code))).toEqual([]);
+});
+
+it.each<readonly [string, () => unknown]>([
+  ['a name of a board', () => checkName('é')],
+  ['a key of a board', () => checkKey('', LIMITS)],
+  ['a value of a board', () => checkedValue(undefined, LIMITS)],
+  ['an address of an agent', () => parseAddress('é@')],
+  ['a resource', () => parseResource('tool:')],
+  ['a grant', () => parseGrant('?')],
+  ['a ticket', () => parseTicket(new Secret('?'))],
+  ['a PeerId', () => parsePeerId('?')],
+])('%s that is none ends a command with 2, wherever it is found out', (_, read) => {
+  let exit: number | undefined;
+  try {
+    read();
+  } catch (error) {
+    if (error instanceof StarlingError) exit = error.row.exit;
+  }
+  expect(exit).toBe(EXIT.misused);
 });
 
 it('SIGTERM ends a command that waits with 143', async () => {

@@ -5,7 +5,7 @@ import { CommanderError } from 'commander';
 import type { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
 import { MEANT_OPTIONS } from '../../src/cli/groups/command-line/meant-options.ts';
-import { MEANT_HINTS } from '../../src/cli/groups/command-line/meant-commands.ts';
+import { MEANT_HINTS, sameVerb } from '../../src/cli/groups/command-line/meant-commands.ts';
 import { buildProgram } from '../../src/cli/program.ts';
 import { run } from './support.ts';
 
@@ -162,6 +162,44 @@ describe('a word of other programs', () => {
     expect(ran).toMatchObject({ code: 2, stdout: '' });
     expect(ran.stderr).toMatch(says);
     expect(ran.stderr).not.toMatch(/Did you mean/);
+  });
+
+  it.each([
+    ['task show task_1', 'starling task info'],
+    ['task delete task_1', 'starling task cancel'],
+    ['swarm info lab', 'starling swarm status'],
+    ['swarm rm lab', 'starling swarm dissolve'],
+    ['budget info gpu', 'starling budget show'],
+    ['budget delete gpu', 'starling budget close'],
+    ['context rm ctx_1', 'starling context delete'],
+    ['mcp new x', 'starling mcp add'],
+    ['peers info bob', 'starling peers show'],
+    ['peers list', 'starling peers'],
+    ['members list', 'starling members'],
+    ['approvals ls', 'starling approvals'],
+    ['key show', 'starling key list'],
+    ['task show task_1 --help', 'starling task info'],
+  ])('starling %s is told what that is called in this group: %s', async (words, meant) => {
+    const ran = await run(...words.split(' '));
+    expect(ran).toMatchObject({ code: 2, stdout: '' });
+    expect(ran.stderr).toMatch(new RegExp(`→ .*${meant}(?: |\\n|$)`));
+  });
+
+  it('of each group leads to a command that the group has', () => {
+    const verbs = 'show info status get list ls remove rm delete new create add make watch follow';
+    const groups = PROGRAM.commands.filter((group) => group.commands.length > 1);
+    let told = 0;
+    for (const group of groups) {
+      const names = group.commands.map((one) => one.name());
+      for (const verb of verbs.split(' ')) {
+        const meant = sameVerb(verb, names);
+        const isThere = group.commands.some((one) => one.aliases().includes(verb));
+        if (meant === undefined || names.includes(verb) || isThere) continue;
+        told += 1;
+        expect(names).toContain(meant);
+      }
+    }
+    expect(told).toBeGreaterThan(30);
   });
 
   it.each(FAR)(

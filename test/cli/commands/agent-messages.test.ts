@@ -1,5 +1,6 @@
 /** What a person is told of messages: as whom one was sent, and which can still be answered. */
 import { expect, it } from 'vitest';
+import type { JsonObject } from '../../../src/core/index.ts';
 import { serving } from '../fake-node.ts';
 import { fakeNode, run } from '../support.ts';
 
@@ -24,6 +25,24 @@ it('an inbox says how to answer a query that waits, and its history says so of n
   const before = await run('agent', 'inbox', 'coder', '--history', ...at);
   expect(before.stdout).toContain('query from planner@bob: how far?');
   expect(before.stdout).not.toContain('--reply-to');
+});
+
+it('an inbox that was read before says where what it had is, and one that never had anything does not', async () => {
+  const empty = { agent: 'coder', messages: [], cursors: [], cursor: '1', waiting: 0 };
+  const shown = async (before: readonly JsonObject[]): Promise<string> => {
+    const node = await fakeNode({
+      answer({ params, method }) {
+        if (method !== 'tools/call') return undefined;
+        const { history } = (params?.['arguments'] ?? {}) as { readonly history?: boolean };
+        return { structuredContent: history === true ? { ...empty, messages: before } : empty };
+      },
+    });
+    return (await run('agent', 'inbox', 'coder', '--state', node.stateDir)).stdout;
+  };
+  expect(await shown([QUERY])).toBe(
+    'no new messages for coder; those that were read: starling agent inbox coder --history\n',
+  );
+  expect(await shown([])).toBe('no messages for coder\n');
 });
 
 const SENT = { messageId: 'msg_2', agentId: 'coder', correlationId: 'msg_2' };

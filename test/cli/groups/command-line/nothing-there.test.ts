@@ -130,7 +130,8 @@ it('starling board list and get say which board was meant', async () => {
   expect(noBoard).toMatchObject({ code: 1, stdout: '' });
   expect(noBoard.stderr).toMatch(/there is no board 'plann' \[.*\n.*did you mean plan\?/);
   const noEntry = await run('board', 'get', 'plan', 'owner', '--state', stateDir);
-  expect(noEntry.stderr).toMatch(/board 'plan' has no entry 'owner'/);
+  expect(noEntry).toMatchObject({ code: 1, stdout: '' });
+  expect(noEntry.stderr).toMatch(/board 'plan' has no entry 'owner' \[STARLING_ENTRY_UNKNOWN\]/);
 });
 
 it('starling key create says that no server is called as a scope has it', async () => {
