@@ -6,6 +6,7 @@ import {
   isObject,
   messageOf,
   misfitText,
+  toStarlingError,
   unawaited,
 } from '../../core/index.ts';
 import type { Json, JsonObject, Logger } from '../../core/index.ts';
@@ -74,7 +75,7 @@ class Functions implements FunctionServer {
     const { annotations } = tool;
     const hints = annotations === undefined ? {} : { annotations: { ...annotations } };
     const definition = { name, description, inputSchema, ...hints };
-    const input = tool.inputSchema === undefined ? undefined : readJsonSchema(inputSchema);
+    const input = tool.inputSchema === undefined ? undefined : checkOf(name, inputSchema);
     this.#offered.set(name, { tool, definition, input });
     this.#listAnew();
     return () => {
@@ -197,6 +198,15 @@ class Functions implements FunctionServer {
       const failed = { content: [{ type: 'text', text: messageOf(error) }], isError: true };
       call.response(responseOf(resultBytes(id, failed)));
     }
+  }
+}
+
+/** What checks arguments by the schema of a function. @throws STARLING_USAGE, which says what of it can't be checked */
+function checkOf(name: string, schema: JsonObject): z.ZodType {
+  try {
+    return readJsonSchema(schema);
+  } catch (error) {
+    throw toStarlingError(error, 'STARLING_USAGE', `the input schema of function '${name}'`);
   }
 }
 

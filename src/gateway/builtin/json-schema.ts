@@ -3,7 +3,7 @@
  * it knows only what stands in `properties`: both are filled in first, as the author means them.
  */
 import { z } from 'zod';
-import { isObject } from '../../core/index.ts';
+import { isObject, messageOf } from '../../core/index.ts';
 import type { Json, JsonObject } from '../../core/index.ts';
 
 /** What of a schema says which type it is of. */
@@ -17,9 +17,14 @@ const LISTS: readonly string[] = ['anyOf', 'oneOf', 'allOf', 'prefixItems'];
 const MAPS: readonly string[] = ['properties', '$defs', 'definitions'];
 const SINGLE: readonly string[] = ['items', 'additionalProperties'];
 
-/** What checks values against `schema`. @throws Error for a schema that zod can't read */
+/** What checks values against `schema`. @throws Error for a schema that zod can't read, which says what of it */
 export function readJsonSchema(schema: JsonObject): z.ZodType {
-  return z.fromJSONSchema(filledIn(schema) as JsonObject);
+  try {
+    return z.fromJSONSchema(filledIn(schema) as JsonObject);
+  } catch (error) {
+    const why = messageOf(error).replace(' in Zod', '');
+    throw new Error(`it can't be checked: ${why}`, { cause: error });
+  }
 }
 
 function filledIn(schema: Json): Json {

@@ -27,3 +27,12 @@ it.each<[string, JsonObject, Json, Json]>([
   expect(fits(schema, good)).toBe(true);
   expect(fits(schema, bad)).toBe(false);
 });
+
+it.each<[JsonObject, string]>([
+  [{ not: { type: 'string' } }, "it can't be checked: not is not supported (except"],
+  [{ type: 'number', if: {}, then: {} }, "it can't be checked: Conditional schemas"],
+  [{ $ref: '#/$defs/n' }, "it can't be checked: Reference not found: #/$defs/n"],
+])('what can not be checked is said, without the name of the library: %j', (schema, says) => {
+  expect(() => readJsonSchema(schema)).toThrow(says);
+  expect(() => readJsonSchema(schema)).not.toThrow(/Zod/);
+});
