@@ -28,7 +28,7 @@ function all(command: Command, words: readonly string[] = []): readonly (readonl
 
 const COMMANDS = all(buildProgram({ exitCode: 0 }));
 
-it.each([80, 64])('no line of any help is wider than %i columns, but for what is there to be pasted', (columns) => {
+it.each([80, 100])('no line of any help is wider than %i columns, but for what is there to be pasted', (columns) => {
   const wide = COMMANDS.flatMap(([words, command]) =>
     helpOf(command, columns)
       .split('\n')
