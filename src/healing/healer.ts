@@ -325,9 +325,7 @@ function readStatus(
   server: string,
 ): { readonly state: ServerState; readonly version: string } {
   const all = Array.isArray(servers) ? (servers as readonly Json[]) : [];
-  const [view] = all.filter(
-    (one): one is JsonObject => isObject(one) && one['server'] === server,
-  );
+  const [view] = all.filter((one): one is JsonObject => isObject(one) && one['server'] === server);
   const { error = '', held, run, state } = view ?? {};
   if (
     typeof version !== 'string' ||

@@ -20,7 +20,10 @@ const FORM = z
     url: z.url(),
     begins: z.string().startsWith('env:'),
     some: z.union([z.string().min(1), z.array(z.number())]),
-    kind: z.discriminatedUnion('t', [z.object({ t: z.literal('a') }), z.object({ t: z.literal('b') })]),
+    kind: z.discriminatedUnion('t', [
+      z.object({ t: z.literal('a') }),
+      z.object({ t: z.literal('b') }),
+    ]),
     inner: z.strictObject({ at: z.iso.datetime() }),
     names: z.record(z.string().max(3), z.number()),
     checked: z.string().refine((text) => text !== 'no'),
@@ -57,7 +60,10 @@ it.each([
   [{ inner: {} }, 'inner.at: is missing; it must be text'],
   [{ inner: { at: 'now' } }, 'inner.at: must be a time like 2026-01-31T12:00:00Z'],
   [{ inner: { at: '2026-01-31T12:00:00Z', 'x\u202e': 1 } }, "inner: may not have 'x\\u{202e}'"],
-  [{ names: { long1: 1 } }, "names.long1: has a name that can't be used: may have at most 3 characters"],
+  [
+    { names: { long1: 1 } },
+    "names.long1: has a name that can't be used: may have at most 3 characters",
+  ],
   [{ checked: 'no' }, "checked: can't be used"],
   [{ many: 7 }, 'many: must be map'],
   [{ list: 7 }, 'list: must be null'],
@@ -78,5 +84,7 @@ it('no text of zod is left, whatever does not fit', () => {
     ),
   );
   expect(told.length).toBeGreaterThan(100);
-  expect(told.filter((text) => /Invalid|Too (?:big|small)|Unrecognized|expected|>=|<=/.test(text))).toEqual([]);
+  expect(
+    told.filter((text) => /Invalid|Too (?:big|small)|Unrecognized|expected|>=|<=/.test(text)),
+  ).toEqual([]);
 });

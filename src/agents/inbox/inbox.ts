@@ -323,7 +323,9 @@ class AgentInbox implements Inbox {
     this.#coming += 1;
     // What is on its way to the disk takes its room now.
     this.#components.budget.used += bytes;
-    const stored = durable ? this.#components.table.put(rowKey(this.#name, seq), row) : Promise.resolve();
+    const stored = durable
+      ? this.#components.table.put(rowKey(this.#name, seq), row)
+      : Promise.resolve();
     const done = Promise.all([stored, this.#turn])
       .finally(() => {
         this.#coming -= 1;
@@ -408,14 +410,18 @@ class AgentInbox implements Inbox {
     if (kept.length > 0) {
       const ahead = kept.filter((entry) => this.#ahead.has(entry.seq));
       const read = { key: READ + this.#name, value: Buffer.from(String(seq)) };
-      await table.batch([read, ...ahead.map((entry) => ({ key: rowKey(this.#name, entry.seq, DONE) }))]);
+      await table.batch([
+        read,
+        ...ahead.map((entry) => ({ key: rowKey(this.#name, entry.seq, DONE) })),
+      ]);
     }
     if (seq <= this.#acked) return;
     this.#acked = seq;
     this.processed += dealtWith.filter((entry) => !this.#ahead.delete(entry.seq)).length;
     this.#countRead();
     const gone = this.#trim().filter(({ durable }) => durable);
-    if (gone.length > 0) await table.batch(gone.map((entry) => ({ key: rowKey(this.#name, entry.seq) })));
+    if (gone.length > 0)
+      await table.batch(gone.map((entry) => ({ key: rowKey(this.#name, entry.seq) })));
   }
 
   /** These were dealt with while what stands before them was not: they are given to nobody again, after a restart neither. */

@@ -6,7 +6,10 @@ import { createChurnMap } from '../../core/index.ts';
 import type { AgentMessage } from '../types.ts';
 
 /** What is under way, for whoever only looks. */
-export type UnderWay = Pick<MessagesUnderWay, 'changes' | 'marked' | 'messages' | 'senders' | 'size'>;
+export type UnderWay = Pick<
+  MessagesUnderWay,
+  'changes' | 'marked' | 'messages' | 'senders' | 'size'
+>;
 
 interface Held {
   readonly message: AgentMessage;

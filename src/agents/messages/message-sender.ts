@@ -27,8 +27,7 @@ export function senderOf(
   if (principal.kind === 'peer') return { from: peerSender(principal, from) };
   const owner = keyOf(principal);
   const own = local.all().filter((agent) => agent.owner === owner);
-  const agent =
-    from === undefined ? soleOf(own) : local.owned(principal, parseAddress(from).name);
+  const agent = from === undefined ? soleOf(own) : local.owned(principal, parseAddress(from).name);
   if (agent === undefined) return { from: `${keyOf(principal)}@${self.name}` };
   return { agent, from: `${agent.announcement.name}@${self.name}` };
 }

@@ -128,7 +128,8 @@ function plainOf({ result }: Op, version: number): Plain | undefined {
 
 /** A change that a state remembers, in its long form; undefined when the value is none. */
 export function opOf(raw: unknown): Op | undefined {
-  if (!isObject(raw) || !isText(raw['id'], REQUEST_CHARS_MAX) || raw['result'] === undefined) return undefined;
+  if (!isObject(raw) || !isText(raw['id'], REQUEST_CHARS_MAX) || raw['result'] === undefined)
+    return undefined;
   return { id: raw['id'], result: raw['result'] as Json };
 }
 
@@ -136,7 +137,8 @@ function opIn(raw: unknown, version: number, all: readonly Did[]): Op | undefine
   if (Array.isArray(raw)) {
     const [id, who, at, ...more] = raw as readonly unknown[];
     const by = isBelow(who) ? all[who] : undefined;
-    if (!isText(id, REQUEST_CHARS_MAX) || by === undefined || !isBelow(at) || more.length > 0) return undefined;
+    if (!isText(id, REQUEST_CHARS_MAX) || by === undefined || !isBelow(at) || more.length > 0)
+      return undefined;
     return isBelow(version) ? { id, result: { ok: true, version, by, at } } : undefined;
   }
   return opOf(raw);

@@ -37,7 +37,8 @@ export function decodeBudgetMessage(bytes: Uint8Array): BudgetMessage | undefine
   if (t === 'list' && typeof last === 'boolean') {
     if (isList(rows, ENTRIES_PER_MESSAGE) && rows.every(isNames)) return { t, rows, last };
   }
-  if (t === 'rows' && isList(jws, ENTRIES_PER_MESSAGE) && jws.every((one) => isText(one))) return { t, jws };
+  if (t === 'rows' && isList(jws, ENTRIES_PER_MESSAGE) && jws.every((one) => isText(one)))
+    return { t, jws };
   return undefined;
 }
 

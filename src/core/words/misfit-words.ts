@@ -106,7 +106,9 @@ export function misfitWords(misfit: Misfit): string {
 
 function typeWords({ expected, message }: Facts): string {
   const kind = kindOf(expected);
-  return message.endsWith('received undefined') ? `is missing; it must be ${kind}` : `must be ${kind}`;
+  return message.endsWith('received undefined')
+    ? `is missing; it must be ${kind}`
+    : `must be ${kind}`;
 }
 
 function kindOf(expected: unknown): string {
@@ -119,7 +121,8 @@ function boundWords(facts: Facts, isTooBig: boolean): string {
   const unit = unitOf(origin, bound);
   if (unit === undefined) {
     const scale = scaleOf(path);
-    if (isTooBig && scale !== undefined) return `a time of ${durationText(Number(bound) * scale)} at the most`;
+    if (isTooBig && scale !== undefined)
+      return `a time of ${durationText(Number(bound) * scale)} at the most`;
     if (inclusive === false) return `must be ${isTooBig ? 'less' : 'more'} than ${String(bound)}`;
     return `must be at ${isTooBig ? 'most' : 'least'} ${String(bound)}`;
   }
@@ -173,7 +176,8 @@ function unionWords({ errors = [], options = [] }: Facts): string {
   // A form whose type is right: what is wrong within it says more than that there are others.
   const meant = errors.find(([first]) => first !== undefined && !isOtherType(first));
   const [inner] = meant ?? [];
-  if (inner !== undefined) return inner.path.length === 0 ? misfitWords(inner) : misfitText(inner, '');
+  if (inner !== undefined)
+    return inner.path.length === 0 ? misfitWords(inner) : misfitText(inner, '');
   const kinds = errors.flatMap(([first]) => (first === undefined ? [] : [typeOf(first)]));
   if (kinds.length === 0) return "can't be used";
   const isMissing = errors.every(([first]) => first?.message.endsWith('received undefined'));

@@ -216,9 +216,7 @@ function argumentsOf(value: unknown, name: string, input: z.ZodType | undefined)
   if (!isObject(args)) throw new StarlingError('STARLING_USAGE', '"arguments" must be an object');
   const found = input?.safeParse(args);
   if (found === undefined || found.success) return args as JsonObject;
-  const problems = found.error.issues
-    .slice(0, 5)
-    .map((issue) => misfitText(issue, 'arguments'));
+  const problems = found.error.issues.slice(0, 5).map((issue) => misfitText(issue, 'arguments'));
   const text = `${FUNCTIONS_SERVER}/${name} can't use these arguments: ${problems.join('; ')}`;
   throw new StarlingError('STARLING_USAGE', text);
 }

@@ -132,7 +132,7 @@ function parseShort(text: string): Ticket {
     name,
     addresses: listOf(addresses, TICKET_ADDRESSES_MAX).map((bytes) => readAddress(bytes, peer)),
     seed: inviteSeed(secret, id),
-    expiresAt: Number(expiresAt),
+    expiresAt,
     inviter: peer,
     grants: [],
   };

@@ -15,7 +15,10 @@ const peer = (did: Did): Principal => ({
 });
 const messageOf = (metadata = {}): AgentMessage => ({ metadata }) as unknown as AgentMessage;
 
-function ordersOf(owner: string, ownRights = false): { orders: Orders; underWay: MessagesUnderWay } {
+function ordersOf(
+  owner: string,
+  ownRights = false,
+): { orders: Orders; underWay: MessagesUnderWay } {
   const underWay = new MessagesUnderWay();
   const orders = new Orders(
     { callerOf: (link) => peer(link as Did), underWay: () => underWay },

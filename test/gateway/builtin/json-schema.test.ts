@@ -30,7 +30,7 @@ it.each<[string, JsonObject, Json, Json]>([
 
 it.each<[JsonObject, string]>([
   [{ not: { type: 'string' } }, "it can't be checked: not is not supported (except"],
-  [{ type: 'number', if: {}, then: {} }, "it can't be checked: Conditional schemas"],
+  [{ type: 'object', unevaluatedProperties: {} }, "it can't be checked: unevaluatedProperties is"],
   [{ $ref: '#/$defs/n' }, "it can't be checked: Reference not found: #/$defs/n"],
 ])('what can not be checked is said, without the name of the library: %j', (schema, says) => {
   expect(() => readJsonSchema(schema)).toThrow(says);

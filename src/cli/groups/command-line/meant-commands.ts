@@ -154,7 +154,10 @@ const VERBS: readonly (readonly [typed: readonly string[], commands: readonly st
     ['show', 'info', 'status', 'get', 'view', 'inspect', 'describe', 'details'],
     ['show', 'info', 'status', 'get', 'stats', 'list'],
   ],
-  [['list', 'ls', 'all'], ['list', 'stats']],
+  [
+    ['list', 'ls', 'all'],
+    ['list', 'stats'],
+  ],
   [
     ['remove', 'rm', 'delete', 'del', 'end', 'stop', 'kill', 'destroy', 'revoke', 'retire'],
     ['remove', 'delete', 'revoke', 'retire', 'dissolve', 'close', 'cancel', 'uninstall'],
@@ -163,7 +166,10 @@ const VERBS: readonly (readonly [typed: readonly string[], commands: readonly st
     ['new', 'create', 'add', 'make', 'start', 'submit'],
     ['create', 'add', 'run', 'set', 'submit', 'install'],
   ],
-  [['watch', 'tail', 'follow'], ['watch', 'tail']],
+  [
+    ['watch', 'tail', 'follow'],
+    ['watch', 'tail'],
+  ],
 ];
 
 /** The one of `commands`, those of a group, that does what `verb` does in other groups; undefined where none does. */

@@ -26,7 +26,9 @@ export function usageError(
   if (meant !== undefined && WRONG_WORDS.includes(error.code)) {
     return new StarlingError('STARLING_USAGE', first, { hint: meant, cause: error });
   }
-  const verb = WRONG_WORDS.includes(error.code) ? verbMeant(at, args[path.length] ?? '') : undefined;
+  const verb = WRONG_WORDS.includes(error.code)
+    ? verbMeant(at, args[path.length] ?? '')
+    : undefined;
   if (verb !== undefined) {
     const words = ['starling', ...path, verb].join(' ');
     const hint = `that is: ${words} (see: ${words} --help)`;

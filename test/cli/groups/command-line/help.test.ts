@@ -18,7 +18,10 @@ function helpOf(command: Command, columns: number): string {
   return shown;
 }
 
-function all(command: Command, words: readonly string[] = []): readonly (readonly [string, Command])[] {
+function all(
+  command: Command,
+  words: readonly string[] = [],
+): readonly (readonly [string, Command])[] {
   const path = [...words, command.name()];
   return [
     [path.join(' '), command] as const,
@@ -28,16 +31,19 @@ function all(command: Command, words: readonly string[] = []): readonly (readonl
 
 const COMMANDS = all(buildProgram({ exitCode: 0 }));
 
-it.each([80, 100])('no line of any help is wider than %i columns, but for what is there to be pasted', (columns) => {
-  const wide = COMMANDS.flatMap(([words, command]) =>
-    helpOf(command, columns)
-      .split('\n')
-      .filter((line) => stringWidth(line) > columns && !TO_COPY.test(line))
-      .map((line) => `${words}: ${line}`),
-  );
-  expect(COMMANDS.length).toBeGreaterThan(150);
-  expect(wide).toEqual([]);
-});
+it.each([80, 100])(
+  'no line of any help is wider than %i columns, but for what is there to be pasted',
+  (columns) => {
+    const wide = COMMANDS.flatMap(([words, command]) =>
+      helpOf(command, columns)
+        .split('\n')
+        .filter((line) => stringWidth(line) > columns && !TO_COPY.test(line))
+        .map((line) => `${words}: ${line}`),
+    );
+    expect(COMMANDS.length).toBeGreaterThan(150);
+    expect(wide).toEqual([]);
+  },
+);
 
 it('a term that is longer than its column has its description below it, in the column of the others', () => {
   const board = COMMANDS.find(([words]) => words === 'starling board')?.[1];
