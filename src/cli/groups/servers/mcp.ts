@@ -28,7 +28,7 @@ export function addMcp(program: Command, outcome: Outcome): void {
     )
     .addHelpText(
       'after',
-      '\nIn the mcpServers of Claude Desktop, Cursor and others (starling connect writes it for you):\n  "starling": { "command": "starling", "args": ["mcp", "--as", "cursor"] }',
+      '\nIn the mcpServers of a client (starling connect writes it for you):\n  "starling": { "command": "starling", "args": ["mcp", "--as", "cursor"] }',
     )
     .action(action(outcome, () => import('../../commands/mcp/stdio.ts')));
   addMcpAdd(mcp, outcome);
