@@ -11,8 +11,10 @@ export type Spend = (cost: number) => boolean;
 export const READING_COST = 8;
 /** Keys of a board that are listed for as much as one question costs. */
 export const LISTED_FOR_ONE = 4;
-/** What is promised or accepted, which is written to the disk, and whole requests, for which others are asked. */
-const WRITING_COST = 4;
+/** What is promised, accepted or erased, which is written to the disk. */
+const WRITING_COST = 2;
+/** Whole requests, and changes of the replicas, for which others are asked. */
+const REQUEST_COST = 4;
 /** Keys that are compared in memory for as much as one question costs. */
 const COMPARED_FOR_ONE = 16;
 
@@ -25,6 +27,10 @@ export function costOf(ask: Ask): number {
     case 'keys':
     case 'disk':
       return 1;
+    case 'do':
+    case 'adopt':
+    case 'change':
+      return REQUEST_COST;
     default:
       return WRITING_COST;
   }

@@ -49,7 +49,7 @@ const BYTES = { burst: 8 * 1024 * 1024, everyMs: 1000 / (8 * 1024 * 1024) } as c
 
 /**
  * What questions of one peer may cost in a second, whoever it is, in questions that are answered from memory; a reading of the disk costs
- * eight of them, a change four. Higher: busier replicas are not held up; lower: a hostile one leaves more of the node to others.
+ * eight of them, a change two. Higher: busier replicas are not held up; lower: a hostile one leaves more of the node to others.
  */
 const COST_A_SECOND_MAX = 64_000;
 /** What they may cost at once, after a pause. */
