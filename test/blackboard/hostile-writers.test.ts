@@ -7,6 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { BoardAccess } from '../../src/blackboard/access/board-access.ts';
 import { signCreation } from '../../src/blackboard/access/access-records.ts';
 import { boardIdOf } from '../../src/blackboard/board-id.ts';
+import { createDocument } from '../../src/blackboard/document/document.ts';
 import { headPlaces } from '../../src/blackboard/document/head-places.ts';
 import { replaces } from '../../src/blackboard/document/lane-renewal.ts';
 import { LaneSet } from '../../src/blackboard/document/lane-set.ts';
@@ -16,7 +17,8 @@ import { createWinner } from '../../src/blackboard/document/winner.ts';
 import { createLane, fillLane, wholeOf, writesOf } from '../../src/blackboard/lanes/lane.ts';
 import type { Lane } from '../../src/blackboard/lanes/lane.ts';
 import { createParking } from '../../src/blackboard/lanes/parking.ts';
-import { encodeUpdate } from '../../src/blackboard/lanes/update.ts';
+import { encodeSent, encodeUpdate } from '../../src/blackboard/lanes/update.ts';
+import { LIMITS } from '../../src/blackboard/limits.ts';
 import type { Did } from '../../src/core/index.ts';
 import { keyOf } from './keys.ts';
 import { ANN, makeDocument } from './support.ts';
@@ -281,4 +283,26 @@ describe('a lane that ends with something replaced in it', () => {
     expect([[...keys], index.size]).toEqual([['of-eve'], names.length]);
     expect(looks - before).toBeLessThan(100);
   });
+});
+
+it('a row of a log that can not be brought in, whatever is wrong with it, ends no start', () => {
+  const access = {
+    hasCuts: false,
+    limitOf: () => Number.POSITIVE_INFINITY,
+    mayBegin: () => true,
+    mayWriteIn: (_: unknown, key: string) => {
+      if (key === 'odd') throw new Error('as a library does that was given odd bytes');
+      return true;
+    },
+    mayWriteSome: () => true,
+    mayAdopt: () => false,
+  };
+  const rowOf = (did: Did, key: string): Uint8Array => {
+    const id = { did, client: 7, gen: 1 };
+    const lane = fillLane(id, HEAD, [{ key, raw: { v: 1, m: NOW, i: 1 } }]);
+    return encodeSent({ isWhole: false, parts: [{ ...id, update: wholeOf(lane) }] }, NOW);
+  };
+  const init = { limits: LIMITS, self: ANN, now: () => NOW, access };
+  const board = createDocument(init, [rowOf(EVE, 'odd'), rowOf(BOB, 'k')]);
+  expect([board.unreadable, board.get('k')?.value, board.size]).toEqual([1, 1, 1]);
 });

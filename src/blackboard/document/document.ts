@@ -111,7 +111,7 @@ class LaneDocument implements BoardDocument {
     this.#merge.readingLog(() => {
       for (const bytes of updates) {
         const update = decodeLogUpdate(bytes);
-        const keys = update && this.#loadOne(update);
+        const keys = update && this.#attemptOne(update);
         if (keys === undefined) unreadable += 1;
         else if (update?.sentAt !== undefined && update.sentAt > lateFrom) {
           const { sentAt } = update;
@@ -124,6 +124,16 @@ class LaneDocument implements BoardDocument {
     this.#own.begin();
     this.endOver();
     return { unreadable, late };
+  }
+
+  /** As {@link #loadOne}; what a peer has sent ends no start, whatever it is: a row that can't be brought in is a damaged one. */
+  #attemptOne(update: LogUpdate): ReadonlySet<string> | undefined {
+    try {
+      return this.#loadOne(update);
+    } catch {
+      // Which error a library throws at bytes that it does not understand says nothing.
+      return undefined;
+    }
   }
 
   /** Brings in a row of a log, and gives the keys that it changed; undefined of a row that is damaged. */
