@@ -8,14 +8,23 @@ import { BoardAccess } from '../../src/blackboard/access/board-access.ts';
 import { signCreation } from '../../src/blackboard/access/access-records.ts';
 import { boardIdOf } from '../../src/blackboard/board-id.ts';
 import { createDocument } from '../../src/blackboard/document/document.ts';
+import { LaneForks } from '../../src/blackboard/document/lane-forks.ts';
 import { headPlaces } from '../../src/blackboard/document/head-places.ts';
 import { replaces } from '../../src/blackboard/document/lane-renewal.ts';
 import { LaneSet } from '../../src/blackboard/document/lane-set.ts';
 import type { Head, Place, RawWrite } from '../../src/blackboard/lanes/lane-format.ts';
 import { WinnerIndex } from '../../src/blackboard/document/winner-index.ts';
 import { createWinner } from '../../src/blackboard/document/winner.ts';
-import { createLane, fillLane, wholeOf, writesOf } from '../../src/blackboard/lanes/lane.ts';
+import {
+  createLane,
+  fillLane,
+  piecesOf,
+  wholeOf,
+  writesOf,
+} from '../../src/blackboard/lanes/lane.ts';
 import type { Lane } from '../../src/blackboard/lanes/lane.ts';
+import { inspectUpdate } from '../../src/blackboard/lanes/inspect-update.ts';
+import type { UpdateFacts } from '../../src/blackboard/lanes/inspect-update.ts';
 import { createParking } from '../../src/blackboard/lanes/parking.ts';
 import { encodeSent, encodeUpdate } from '../../src/blackboard/lanes/update.ts';
 import { LIMITS } from '../../src/blackboard/limits.ts';
@@ -305,4 +314,30 @@ it('a row of a log that can not be brought in, whatever is wrong with it, ends n
   const init = { limits: LIMITS, self: ANN, now: () => NOW, access };
   const board = createDocument(init, [rowOf(EVE, 'odd'), rowOf(BOB, 'k')]);
   expect([board.unreadable, board.get('k')?.value, board.size]).toEqual([1, 1, 1]);
+});
+
+it('whoever begins to tell many lanes anew and never ends keeps nobody from telling one', () => {
+  /** A lane of several pieces. */
+  const told = (client: number, value: string): Lane =>
+    fillLane(
+      { did: BOB, client, gen: 1 },
+      HEAD,
+      Array.from({ length: 600 }, (_, at) => ({ key: `k${at}`, raw: { v: value, m: NOW, i: at } })),
+    );
+  const factsOf = (lane: Lane): UpdateFacts[] =>
+    [...piecesOf(lane, 0)].flatMap((piece) => inspectUpdate(piece, LIMITS, 10_000) ?? []);
+  const offered = (forks: LaneForks, known: Lane, facts: readonly UpdateFacts[]) =>
+    facts.map((one) => forks.offer(known, one)).at(-1);
+  const [one, other] = [told(1, 'one'), told(1, 'other')];
+  // Of both the same one is kept, whoever had it first.
+  const isOther = offered(new LaneForks(), one, factsOf(other)) !== undefined;
+  const [lower, higher] = isOther ? [one, other] : [other, one];
+  const pieces = factsOf(higher);
+  expect(pieces.length).toBeGreaterThan(1);
+  const forks = new LaneForks();
+  for (let client = 2; client < 12; client += 1) {
+    const lane = told(client, 'begun');
+    expect(offered(forks, lane, factsOf(lane).slice(0, 1))).toBeUndefined();
+  }
+  expect(offered(forks, lower, pieces)?.entries.get('k0')?.v).toBe(higher.entries.get('k0')?.v);
 });

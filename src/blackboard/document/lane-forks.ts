@@ -11,7 +11,7 @@ import type { UpdateFacts } from '../lanes/inspect-update.ts';
 import { clockOf, createLane, rawIn, writesOf } from '../lanes/lane.ts';
 import type { Lane } from '../lanes/lane.ts';
 
-/** Lanes that are built at once, at the most: pieces of one follow each other. */
+/** Lanes that are built at once, at the most, of which the oldest goes: pieces of one follow each other, and some never end. */
 const BUILT_MAX = 4;
 
 /** Lanes of peers that are built beside the own ones. */
@@ -29,7 +29,9 @@ export class LaneForks {
     if (newestWrites(lane, facts) === undefined) return undefined;
     Y.applyUpdateV2(lane.doc, facts.update);
     if (clockOf(lane) < clockOf(known)) {
-      if (this.#built.size < BUILT_MAX) this.#built.set(known.name, lane);
+      const [oldest] = this.#built.size >= BUILT_MAX ? this.#built.keys() : [];
+      if (oldest !== undefined) this.#built.delete(oldest);
+      this.#built.set(known.name, lane);
       return undefined;
     }
     return compare(lane, known) > 0 ? lane : undefined;
