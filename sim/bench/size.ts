@@ -139,6 +139,8 @@ export interface StrongSize {
   /** Each measurement. */
   readonly ms: number;
   readonly callers: number;
+  /** Changes whose messages and rows are counted. */
+  readonly counted: number;
   /** Whether etcd is measured beside ours. */
   readonly rivals: boolean;
 }
@@ -271,7 +273,7 @@ export const FULL: BenchSize = {
     entries: 100_000,
     quietCalls: 400,
     overwrites: 3_000_000,
-    strong: { replicas: [3, 5], warmUpMs: 12_000, ms: 4000, callers: 64, rivals: true },
+    strong: { replicas: [3, 5], warmUpMs: 12_000, ms: 4000, callers: 64, counted: 200, rivals: true },
     runs: { seeds: 100, members: 5, ms: 4000, calls: 100, stories: 2, plantedSeeds: 50, atOnce: 4 },
   },
   agents: {
@@ -375,7 +377,7 @@ export const QUICK: BenchSize = {
     entries: 200,
     quietCalls: 4,
     overwrites: 640,
-    strong: { replicas: [1], warmUpMs: 10, ms: 20, callers: 4, rivals: false },
+    strong: { replicas: [1], warmUpMs: 10, ms: 20, callers: 4, counted: 20, rivals: false },
     runs: { seeds: 1, members: 3, ms: 1000, calls: 20, stories: 0, plantedSeeds: 0, atOnce: 1 },
   },
   agents: {

@@ -9,7 +9,8 @@ import { REPLICAS_MAX } from './lanes/voters.ts';
 import type { Voter } from './lanes/voters.ts';
 import { createStrongBoards } from './quorum/strong-boards.ts';
 import type { StrongBoard } from './quorum/electorate.ts';
-import type { Chosen, StrongBoards, StrongBoardsComponents } from './quorum/strong-boards.ts';
+import type { Chosen } from './quorum/showing.ts';
+import type { StrongBoards, StrongBoardsComponents } from './quorum/strong-boards.ts';
 
 import type { BoardReplicas } from './access/access-records.ts';
 import type { ReplicaChange } from './types.ts';

@@ -14,6 +14,7 @@ export const NAME = 'bench';
 
 /** A mesh that can grow. */
 export interface BoardMesh {
+  readonly nodes: readonly StarlingNode[];
   readonly replicas: readonly Replica[];
   /** Bytes that went between nodes so far. */
   bytes(): number;
@@ -56,7 +57,12 @@ export async function withNodes<T>(
     const isMet = (node: StarlingNode): boolean =>
       node.peers().filter(({ state }) => state === 'alive').length >= count - 1;
     await until(() => nodes.every(isMet));
-    return await work({ replicas, bytes: () => memory.bytes, chunks: () => memory.chunks });
+    return await work({
+      nodes,
+      replicas,
+      bytes: () => memory.bytes,
+      chunks: () => memory.chunks,
+    });
   } finally {
     await Promise.all(nodes.map((node) => node.stop()));
     await rm(root, { recursive: true, force: true });

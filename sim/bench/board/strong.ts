@@ -15,6 +15,8 @@ import { cpuUs } from '../cpu.ts';
 import type { StrongSize } from '../size.ts';
 import { startEtcd } from './etcd.ts';
 import { until } from './replica.ts';
+import { barsOfCounts, countStrong } from './strong-counts.ts';
+import type { StrongCounts } from './strong-counts.ts';
 import { runLoops } from './strong-loops.ts';
 import type { LoopsInit, Times } from './strong-loops.ts';
 import type { StrongNews, StrongOrder } from './strong-process.ts';
@@ -32,6 +34,8 @@ export interface StrongRow {
   /** What the replicas, and callers that are in their processes, use of a processor for each, µs; undefined: not known. */
   readonly casCpuUs: number | undefined;
   readonly getCpuUs: number | undefined;
+  /** Of a change of ours. */
+  readonly counts?: StrongCounts;
 }
 
 /** How the least that counts as the work is called in the table. */
@@ -52,7 +56,9 @@ export async function measureStrong(size: StrongSize): Promise<readonly StrongRo
   for (const count of size.replicas) {
     const root = await mkdtemp(join(tmpdir(), 'starling-strong-'));
     try {
-      rows.push(await withNodes(count, root, (all) => measure('starling', count, all, size)));
+      const counts = await countStrong(count, size.counted);
+      const ours = await withNodes(count, root, (all) => measure('starling', count, all, size));
+      rows.push({ ...ours, counts });
       if (size.rivals) {
         rows.push(await withFloor(count, root, (all) => measure(FLOOR, count, all, size)));
       }
@@ -91,6 +97,7 @@ export function barsOfStrong(rows: readonly StrongRow[]): readonly Bar[] {
           3,
           ours.getPerSecond / ours.casPerSecond,
         ),
+        ...(ours.counts === undefined ? [] : barsOfCounts(replicas, ours.counts)),
       ];
     });
 }
@@ -107,6 +114,8 @@ export function renderStrong(rows: readonly StrongRow[]): string {
       'one caller p50 ms',
       'reads/s, many',
       'CPU µs/read, all',
+      'messages/cas',
+      'rows/cas',
     ],
     rows.map((row) => [
       row.title,
@@ -117,6 +126,8 @@ export function renderStrong(rows: readonly StrongRow[]): string {
       row.oneP50Ms.toFixed(1),
       row.getPerSecond.toFixed(0),
       shownUs(row.getCpuUs),
+      row.counts?.messages.toFixed(2) ?? '–',
+      row.counts?.rows.toFixed(2) ?? '–',
     ]),
   );
 }

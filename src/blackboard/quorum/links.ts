@@ -109,6 +109,7 @@ class StreamLinks implements QuorumLinks {
   /** Undefined when there is no way to the peer now. */
   async #open(name: string, peer: PeerId, timeoutMs: number): Promise<Link | undefined> {
     const { clock, network, logger, scope } = this.#components;
+    if (scope.closed) return undefined;
     const opening = new AbortController();
     const giveUp = (): void =>
       opening.abort(new StarlingError('STARLING_TIMEOUT', `${peer} does not open a stream`));

@@ -3,12 +3,12 @@
  * timeouts and tries, until a majority has the change on disk or the patience is over. Whoever proposed last
  * needs one round, as its next ballot was promised with the last one.
  */
-import { StarlingError, backoffMs, pause } from '../../core/index.ts';
-import type { Clock, Did, Json, Random } from '../../core/index.ts';
+import { StarlingError, backoffMs, sleep } from '../../core/index.ts';
+import type { Clock, Did, Json, Random, Scope } from '../../core/index.ts';
 import type { Accepted, Ballot, QuorumAnswer, QuorumQuestion, StrongState } from './acceptor.ts';
-import { askFewFirst } from './few-first.ts';
-import type { Trouble } from './few-first.ts';
 import type { Cell } from './format.ts';
+import { takePoll } from './poll.ts';
+import type { Trouble } from './poll.ts';
 import { fewBeside, groupsOf, voterName, votersOf } from './replica-set.ts';
 import type { ReplicaSet } from './replica-set.ts';
 import type { Voter } from '../lanes/voters.ts';
@@ -18,10 +18,10 @@ import type { Round, RoundEnd, StrongChange } from './round.ts';
 /** What a proposer works with. */
 export interface ProposerComponents {
   readonly self: Did;
-  readonly clock: Clock;
+  readonly clock: Pick<Clock, 'now'>;
   readonly random: Random;
-  /** The node stops: nothing is tried any more. */
-  isStopped(): boolean;
+  /** When it closes nothing is tried any more, and nobody is waited for. */
+  readonly scope: Scope;
   /** The number of this start of the node. */
   boot(): Promise<number>;
   /** The replicas of a board as this node knows them now. */
@@ -36,15 +36,15 @@ export interface ProposerComponents {
     set: ReplicaSet,
     asked: { readonly cell: Cell; readonly question: QuorumQuestion },
   ) => Promise<QuorumAnswer | Trouble | undefined>;
-  /** Hears of replicas that were not asked for what a majority has now: they may be told later. */
-  readonly untold: (cell: Cell, untold: Untold) => void;
+  /** Hears what a majority has on disk by now and bystanders have not heard of. */
+  readonly missed: (cell: Cell, missed: MissedChange) => void;
 }
 
-/** What some replicas of a set have not been told that a majority has on disk. */
-export interface Untold {
+/** A change that a majority of a set has on disk, and the others have not heard of. */
+export interface MissedChange {
   readonly set: ReplicaSet;
   readonly question: Extract<QuorumQuestion, { t: 'accept' }>;
-  readonly voters: readonly Voter[];
+  readonly bystanders: readonly Voter[];
 }
 
 /** One request. */
@@ -74,8 +74,13 @@ export interface Proposer {
   forget(cell: Cell): void;
 }
 
-/** How long a replica that hung is not among those that are asked first. */
-const LATE_MS = 5000;
+/**
+ * How long a replica that was silent is not among those that are asked first; then one change tries whether it still is.
+ * Higher: fewer changes wait for one that hangs; lower: one that is well again is used sooner.
+ */
+const SILENT_MS = 5000;
+/** Silent replicas that are remembered; of more, the one that was noted first is asked again like any other. */
+const SILENT_MAX = 256;
 const RETRY = { baseMs: 5, capMs: 640 } as const;
 /** Keys whose next ballot is promised to this node. */
 const KNOWN_MAX = 4096;
@@ -106,8 +111,8 @@ class RoundProposer implements Proposer {
   readonly #components: ProposerComponents;
   readonly #turns = new Map<string, Turn>();
   readonly #known = new Map<string, Known>();
-  /** Names of replicas that did not answer in time. */
-  readonly #late = new Set<string>();
+  /** Since when replicas are silent, by name, ms: those that did not answer in time, and have not answered since. */
+  readonly #silent = new Map<string, number>();
   #counter = 0;
 
   constructor(components: ProposerComponents) {
@@ -127,7 +132,7 @@ class RoundProposer implements Proposer {
     }
     this.#turns.set(name, turn);
     const patience = { isOver: false };
-    const cancel = this.#components.clock.schedule(proposal.patienceMs, () => {
+    const cancel = this.#components.scope.after(proposal.patienceMs, () => {
       patience.isOver = true;
     });
     const running = turn.last.then(() => this.#try(name, proposal, patience)).finally(cancel);
@@ -150,14 +155,14 @@ class RoundProposer implements Proposer {
     proposal: Proposal,
     patience: { readonly isOver: boolean },
   ): Promise<{ readonly result: Json; readonly state: StrongState }> {
-    const { clock, random } = this.#components;
+    const { scope, random } = this.#components;
     const { op, change, cell, isFresh } = proposal;
     let { since } = proposal;
     // What was tried elsewhere may be proposed already.
     let isOut = since !== undefined;
     let set = await this.#components.setOf(cell.board);
     const failures: Failures = { last: undefined };
-    for (let tries = 0; !patience.isOver && !this.#components.isStopped(); tries += 1) {
+    for (let tries = 0; !patience.isOver && !scope.closed; tries += 1) {
       const known = this.#takeKnown(name, set, since);
       const ballot = known?.ballot ?? (await this.#ballot());
       const next = await this.#ballot();
@@ -184,7 +189,7 @@ class RoundProposer implements Proposer {
       if (over?.t === 'forgotten') break;
       // Also where one has refused, and the others were too few without it.
       this.#moveOn(round.higher[0]);
-      await pause(clock, 1 + backoffMs(tries, RETRY, random));
+      await sleep(scope, 1 + backoffMs(tries, RETRY, random));
       set = await this.#components.setOf(cell.board);
     }
     if (isOut) throw unknownOutcome(proposal, since ?? 0);
@@ -200,51 +205,70 @@ class RoundProposer implements Proposer {
     const voters = votersOf(set);
     // The board was closed meanwhile, as the node stops: nobody is there to end the wait.
     if (voters.length === 0) return undefined;
-    const { clock, ask, untold } = this.#components;
+    const { scope, ask, missed } = this.#components;
     for (;;) {
       const { question } = round;
-      const { end, unasked } = await askFewFirst<RoundEnd | 'ask'>({
-        clock,
+      const { end, bystanders } = await takePoll<RoundEnd | 'ask'>({
+        scope,
         voters,
         first: toAll ? voters : await this.#firstOf(set),
         ask: (voter) => ask(voter, set, { cell, question }),
         hear: (voter, answer) => {
+          if (answer !== undefined && this.#silent.size > 0) this.#silent.delete(voterName(voter));
           if (answer?.t === 'failed') failures.last = answer;
           const isAnswer = answer !== undefined && 'ballot' in answer;
           return isAnswer ? round.hear(voterName(voter), answer) : undefined;
         },
-        late: (late) => this.#noteLate(late),
+        silent: (silent) => this.#noteSilent(silent),
       });
       if (end === 'ask') continue;
-      if (end?.t === 'done' && question.t === 'accept' && unasked.length > 0) {
-        untold(cell, { set, question, voters: unasked });
+      if (end?.t === 'done' && question.t === 'accept' && bystanders.length > 0) {
+        missed(cell, { set, question, bystanders });
       }
       return end;
     }
   }
 
-  /** Who is asked first: this node and as many as make a majority with it; while replicas change, all of them. */
+  /**
+   * Who is asked first: this node and as many as make a majority with it; while replicas change, or where this node's own
+   * disk hangs, all of them.
+   */
   async #firstOf(set: ReplicaSet): Promise<readonly Voter[]> {
     const components = this.#components;
     const own = set.before === undefined ? await components.ownVoter(set) : undefined;
-    const few =
-      own &&
-      fewBeside(
-        own,
-        set,
-        (voter) => !this.#late.has(voterName(voter)) && components.isThere(voter),
-      );
-    return own === undefined || few === undefined ? votersOf(set) : [own, ...few];
+    if (own === undefined || this.#isSilent(own)) return votersOf(set);
+    const few = fewBeside(
+      own,
+      set,
+      (voter) => !this.#isSilent(voter) && components.isThere(voter),
+    );
+    if (few === undefined) return votersOf(set);
+    const first = [own, ...few];
+    if (this.#silent.size > 0) {
+      // Whoever was silent is tried again by this change alone: others would all wait for it at once.
+      this.#noteSilent(first.filter((voter) => this.#silent.has(voterName(voter))));
+    }
+    return first;
   }
 
   /** Whoever hangs is not among the first for a while: it would hold up each change anew. */
-  #noteLate(voters: Iterable<Voter>): void {
+  #noteSilent(voters: Iterable<Voter>): void {
+    const now = this.#components.clock.now();
     for (const voter of voters) {
       const name = voterName(voter);
-      if (this.#late.has(name)) continue;
-      this.#late.add(name);
-      this.#components.clock.schedule(LATE_MS, () => this.#late.delete(name));
+      const isFull = this.#silent.size >= SILENT_MAX && !this.#silent.has(name);
+      const [oldest] = isFull ? this.#silent.keys() : [];
+      if (oldest !== undefined) this.#silent.delete(oldest);
+      this.#silent.set(name, now);
     }
+  }
+
+  #isSilent(voter: Voter): boolean {
+    const since = this.#silent.size === 0 ? undefined : this.#silent.get(voterName(voter));
+    if (since === undefined) return false;
+    const ms = this.#components.clock.now() - since;
+    // By a clock that was set back nobody is passed over for longer.
+    return ms >= 0 && ms < SILENT_MS;
   }
 
   /** What was promised ahead, by the same set, to a request that was not tried before. */

@@ -7,7 +7,7 @@ import { settledWithin } from '../../core/index.ts';
 import type { Clock } from '../../core/index.ts';
 import type { Ballot, Shown, StrongState } from './acceptor.ts';
 import type { Cell } from './format.ts';
-import type { Trouble } from './few-first.ts';
+import type { Trouble } from './poll.ts';
 import { fewBeside, groupsOf, voterName, votersOf } from './replica-set.ts';
 import type { ReplicaSet } from './replica-set.ts';
 import { beginLook } from './strong-read.ts';

@@ -6,49 +6,40 @@
  * reads the board as others are read.
  */
 import { randomUUID } from 'node:crypto';
-import { StarlingError, unawaited } from '../../core/index.ts';
+import { StarlingError } from '../../core/index.ts';
 import type { Clock, Did, Json, Logger, PeerId, Random, Scope } from '../../core/index.ts';
 import type { Network } from '../../network/index.ts';
 import type { Table } from '../../store/index.ts';
 import type { StrongOutcome, StrongRequest } from '../types.ts';
-import type { StrongState } from './acceptor.ts';
+import type { Shown, StrongState } from './acceptor.ts';
 import { StrongAnswers } from './answers.ts';
 import type { Asked } from './answers.ts';
+import { createBystanders } from './bystanders.ts';
+import type { Bystanders } from './bystanders.ts';
 import { ANSWER_MS, Electorate } from './electorate.ts';
 import type { StrongBoard } from './electorate.ts';
 import { createErasing } from './erasing.ts';
 import type { Erasing } from './erasing.ts';
 import type { Cell, Reply } from './format.ts';
 import { rankedFor } from './groups.ts';
-import { createPacedShowing } from './paced-showing.ts';
-import type { PacedShowing } from './paced-showing.ts';
 import { createQuorumLinks } from './links.ts';
 import type { QuorumLinks } from './links.ts';
 import { createProposer, noQuorum, unknownOutcome } from './proposer.ts';
-import type { Proposer, ProposerComponents, Untold } from './proposer.ts';
-import { createQuietKeys } from './quiet-keys.ts';
-import type { QuietKeys } from './quiet-keys.ts';
+import type { Proposer, ProposerComponents } from './proposer.ts';
 import { createReader } from './reader.ts';
 import type { Reader } from './reader.ts';
 import { createReplica } from './replica.ts';
 import type { Replica } from './replica.ts';
 import type { ReplicaSet } from './replica-set.ts';
 import type { Voter } from '../lanes/voters.ts';
-import { changeOf, heldIn, isRead, shownState } from './request.ts';
+import { changeOf, isRead, shownState } from './request.ts';
 import { checkRequest, isTriedOn, isUndone, opOf, readId } from './request-forms.ts';
 import { SameQuestions } from './same-questions.ts';
 import { SeenKeys } from './seen-keys.ts';
 import { SET_KEY, createSetChanges } from './set-change.ts';
 import type { SetChanges } from './set-change.ts';
-
-/** What is to be shown to whoever reads the board as others are read. */
-export interface Chosen {
-  readonly key: string;
-  /** Undefined: deleted. */
-  readonly value?: Json | undefined;
-  readonly by: Did;
-  readonly at: number;
-}
+import { createShowing } from './showing.ts';
+import type { Chosen, Showing } from './showing.ts';
 
 /** What strong boards work with. */
 export interface StrongBoardsComponents {
@@ -112,16 +103,6 @@ const CHANGE_MS = 120_000;
 /** How long after a start, and how often, a change of replicas is looked for that nobody ended. */
 const FINISH_MS = 60_000;
 const DISK_MS = 5000;
-/**
- * When what was accepted is looked at again: once it rests. A key that goes on changing has a proposer, who shows what it is, and
- * is looked at once a minute: a reading amid changes takes the proposer's turn. Sooner: more such readings.
- */
-const SHOW = { quietMs: 2500, turnsMax: 24, atOnce: 1 } as const;
-/**
- * When replicas that were not needed are told what was chosen: soon when a key rests, and about once a second while
- * it changes. Sooner: more messages; later: more is on the disks of no more replicas than it must be.
- */
-const TELL = { quietMs: 100, turnsMax: 10, atOnce: 16 } as const;
 /** Keys that begin with this are the board's own. */
 const HIDDEN = '\u0000';
 
@@ -139,31 +120,13 @@ class QuorumBoards implements StrongBoards {
   readonly #reader: Reader;
   readonly #changes: SetChanges;
   readonly #answers: StrongAnswers;
-  /** What was accepted here is shown by whoever proposed it, who may be gone before that. */
-  readonly #toShow: QuietKeys<undefined>;
-  readonly #toTell: QuietKeys<Untold>;
-  readonly #showing: PacedShowing<Chosen>;
+  readonly #showing: Showing;
   readonly #toErase: Erasing;
   readonly #seen = new SeenKeys();
 
   constructor(components: StrongBoardsComponents, scope: Scope) {
     const { network, clock, logger, table } = components;
     this.#components = components;
-    this.#toShow = createQuietKeys({
-      scope,
-      logger,
-      ...SHOW,
-      turn: (cell) => this.#show(cell),
-    });
-    this.#toTell = createQuietKeys<Untold>({
-      scope,
-      logger,
-      ...TELL,
-      turn: (cell, untold) => this.#tell(cell, untold),
-    });
-    this.#showing = createPacedShowing<Chosen>(scope, ({ board }, chosen) => {
-      if (!components.isShown(board, chosen)) components.chosen(board, chosen);
-    });
     this.#replica = createReplica(table);
     this.#links = createQuorumLinks({
       network,
@@ -183,21 +146,35 @@ class QuorumBoards implements StrongBoards {
       peerOf: (did) => this.#peerOf(did),
       kept: (cell, isAccepted) => {
         if (cell.key === SET_KEY) return;
-        if (isAccepted) this.#toShow.add(cell, undefined);
+        if (isAccepted) this.#showing.look(cell);
         this.#toErase.add(cell, isAccepted);
       },
       erased: (cell) => this.#proposer.forget(cell),
     });
     const electorate = this.#electorate;
-    const isStopped = (): boolean => scope.closed;
-    this.#proposer = this.#makeProposer(isStopped);
+    this.#showing = createShowing({
+      scope,
+      logger,
+      chosen: (board, chosen) => components.chosen(board, chosen),
+      isShown: (board, chosen) => components.isShown(board, chosen),
+      accepted: async (cell) =>
+        (await this.#kept(cell, await electorate.setOf(cell.board)))?.accepted?.state,
+      read: (cell) => this.#readToShow(cell),
+    });
+    const bystanders = createBystanders({
+      electorate,
+      scope,
+      logger,
+      isThere: ({ did }) => this.#isThere(did),
+    });
+    this.#proposer = this.#makeProposer(scope, bystanders);
     this.#reader = this.#makeReader();
     this.#changes = createSetChanges({
       clock,
       electorate,
       proposer: this.#proposer,
       reader: this.#reader,
-      isStopped,
+      isStopped: () => scope.closed,
       publish: components.publish,
     });
     this.#answers = new StrongAnswers({
@@ -302,8 +279,7 @@ class QuorumBoards implements StrongBoards {
     { outcome, isOwn }: { readonly outcome: StrongOutcome; readonly isOwn: boolean },
   ): StrongOutcome {
     this.#seen.note(cell, state.count, isOwn);
-    const chosen = chosenOf(cell, state);
-    if (chosen !== undefined) this.#showing.show(cell, chosen);
+    this.#showing.show(cell, state);
     return outcome;
   }
 
@@ -353,24 +329,21 @@ class QuorumBoards implements StrongBoards {
     throw noQuorum({ cell }, await this.#electorate.setOf(id));
   }
 
-  #makeProposer(isStopped: () => boolean): Proposer {
+  #makeProposer(scope: Scope, bystanders: Bystanders): Proposer {
     const electorate = this.#electorate;
-    const { self, clock, random, logger } = this.#components;
+    const { self, clock, random } = this.#components;
     return createProposer({
       self,
       clock,
       random,
-      isStopped,
+      scope,
       boot: () => this.#replica.boot(),
       setOf: (board) => electorate.setOf(board),
       ask: async (voter, set, { cell, question }) =>
         answerIn(await electorate.ask(voter, set, { cell, ask: question })),
       ownVoter: (set) => electorate.ownVoter(set),
       isThere: ({ did }) => this.#isThere(did),
-      untold: (cell, untold) => {
-        if (this.#toTell.add(cell, untold)) return;
-        unawaited(this.#tell(cell, untold), logger, 'what was chosen was not told to all');
-      },
+      missed: (cell, missed) => bystanders.tell(cell, missed),
     });
   }
 
@@ -400,10 +373,7 @@ class QuorumBoards implements StrongBoards {
     return createErasing(
       {
         electorate: this.#electorate,
-        look: async (cell, set) => {
-          const shown = await this.#replica.look(cell, set.number);
-          return shown.t === 'shown' ? shown : undefined;
-        },
+        look: (cell, set) => this.#kept(cell, set),
         rewrite: async (cell) => {
           const id = randomUUID();
           const change = (value: Json | undefined) => ({ value, result: null });
@@ -447,26 +417,16 @@ class QuorumBoards implements StrongBoards {
     return (await this.#electorate.ownVoter(await this.#electorate.setOf(board))) !== undefined;
   }
 
-  /** Tells replicas that are there what a majority has accepted: late, as a message that was long under way. */
-  async #tell(cell: Cell, { set, question, voters }: Untold): Promise<void> {
-    const electorate = this.#electorate;
-    if ((await electorate.setOf(cell.board)).number !== set.number) return;
-    const { t, ballot, state, next } = question;
-    // They have not taken the step before either: they need the whole state.
-    const ask = { t, ballot, state, next } as const;
-    const there = voters.filter(({ did }) => this.#isThere(did));
-    await Promise.all(there.map((voter) => electorate.ask(voter, set, { cell, ask })));
+  /** What this node keeps of a key as a replica of a set. */
+  async #kept(cell: Cell, set: ReplicaSet): Promise<Shown | undefined> {
+    const shown = await this.#replica.look(cell, set.number);
+    return shown.t === 'shown' ? shown : undefined;
   }
 
-  /** Shows what was chosen of a key, if that is not shown. */
-  async #show(cell: Cell): Promise<void> {
+  /** Reads a key so that what was chosen of it is shown. */
+  async #readToShow(cell: Cell): Promise<void> {
     const board = this.#components.find(cell.board);
-    const { number } = await this.#electorate.setOf(cell.board);
-    const shown = await this.#replica.look(cell, number);
-    const accepted = shown.t === 'shown' ? shown.accepted : undefined;
-    const chosen = accepted && chosenOf(cell, accepted.state);
-    if (board === undefined || chosen === undefined) return;
-    if (this.#components.isShown(cell.board, chosen)) return;
+    if (board === undefined) return;
     const by = this.#components.self;
     const request = { t: 'get' } as const;
     const asked = { board, cell, by, request, id: randomUUID(), since: undefined, isFresh: true };
@@ -504,12 +464,6 @@ class QuorumBoards implements StrongBoards {
   #isSelf(replica: Did): boolean {
     return this.#components.isSameNode(this.#components.self, replica);
   }
-}
-
-/** What a state shows to whoever reads the board as others are read; undefined where nothing ever was. */
-function chosenOf({ key }: Cell, state: StrongState): Chosen | undefined {
-  const held = heldIn(state);
-  return held === undefined ? undefined : { key, value: held.v, by: held.by, at: held.at };
 }
 
 /** Whether records name somebody as a replica of the board. */

@@ -1,13 +1,15 @@
 /** Rounds of requests about a strong key: who is asked, and that what breaks a round ends the request and none that come after it. */
 import { describe, expect, it } from 'vitest';
 import type { QuorumAnswer, QuorumQuestion } from '../../../src/blackboard/quorum/acceptor.ts';
-import { FIRST_MS } from '../../../src/blackboard/quorum/few-first.ts';
+import { FIRST_MS } from '../../../src/blackboard/quorum/poll.ts';
 import { createProposer } from '../../../src/blackboard/quorum/proposer.ts';
 import type { Proposal, ProposerComponents } from '../../../src/blackboard/quorum/proposer.ts';
 import type { ReplicaSet } from '../../../src/blackboard/quorum/replica-set.ts';
+import { createScope } from '../../../src/core/index.ts';
 import type { Did } from '../../../src/core/index.ts';
 import { calm } from '../hub.ts';
 import { createTestClock } from '../../core/test-clock.ts';
+import type { TestClock } from '../../core/test-clock.ts';
 
 const SELF = 'did:key:z6MkAnn' as Did;
 const SET: ReplicaSet = { number: 0, voters: [{ did: SELF, disk: 'd1', since: 0 }], count: 0 };
@@ -19,18 +21,21 @@ async function agrees(question: QuorumQuestion): Promise<QuorumAnswer> {
   return question.t === 'accept' ? { t: 'accepted', ballot } : { t: 'promised', ballot };
 }
 
-function proposerWith(over: Partial<ProposerComponents> = {}): ReturnType<typeof createProposer> {
+type Over = Partial<Omit<ProposerComponents, 'clock'>> & { readonly clock?: TestClock };
+
+function proposerWith(over: Over = {}): ReturnType<typeof createProposer> {
+  const clock = over.clock ?? createTestClock();
   return createProposer({
     self: SELF,
-    clock: createTestClock(),
+    clock,
+    scope: createScope(clock),
     random: () => 0.5,
-    isStopped: () => false,
     boot: async () => 1,
     setOf: async () => SET,
     ownVoter: async ({ voters }) => voters[0],
     isThere: () => true,
     ask: (_voter, _set, { question }) => agrees(question),
-    untold: () => undefined,
+    missed: () => undefined,
     ...over,
   });
 }
@@ -67,12 +72,12 @@ describe('a proposer', () => {
   });
 
   it('asks as few replicas as are enough, and says who has not been told', async () => {
-    const { asked, propose, untold } = withFive();
+    const { asked, propose, missed } = withFive();
     await propose('a');
     expect(asked).toEqual(['prepare d1 d2 d3', 'accept d1 d2 d3']);
     await propose('b');
     expect(asked.slice(2)).toEqual(['accept d1 d2 d3']);
-    expect(untold).toEqual([
+    expect(missed).toEqual([
       ['d4', 'd5'],
       ['d4', 'd5'],
     ]);
@@ -80,14 +85,14 @@ describe('a proposer', () => {
 
   it('asks those that are connected, and all where these are too few or all are meant', async () => {
     const away = new Set(['d3']);
-    const { asked, propose, untold } = withFive({ isThere: ({ disk }) => !away.has(disk) });
+    const { asked, propose, missed } = withFive({ isThere: ({ disk }) => !away.has(disk) });
     await propose('a');
     expect(asked).toEqual(['prepare d1 d2 d4', 'accept d1 d2 d4']);
     away.add('d4').add('d5');
     await propose('b');
     await propose('c', { toAll: true });
     expect(asked.slice(2)).toEqual(['accept d1 d2 d3 d4 d5', 'accept d1 d2 d3 d4 d5']);
-    expect(untold).toEqual([['d3', 'd5']]);
+    expect(missed).toEqual([['d3', 'd5']]);
   });
 
   it('asks all while replicas change: more than half of both is needed', async () => {
@@ -140,8 +145,10 @@ describe('a proposer', () => {
     });
     const first = propose('a');
     await calm();
+    clock.advance(FIRST_MS - 1);
+    await calm();
     expect(asked).toEqual(['prepare d1 d2 d3']);
-    clock.advance(FIRST_MS);
+    clock.advance(1);
     await first;
     expect(asked).toEqual(['prepare d1 d2 d3 d4 d5', 'accept d1 d3 d4']);
     clock.advance(60_000);
@@ -153,6 +160,133 @@ describe('a proposer', () => {
   });
 });
 
+describe('a replica that hangs', () => {
+  const KEYS = Array.from({ length: 8 }, (_, at) => ({ board: CELL.board, key: `k${at}` }));
+  const hanging = (): Promise<undefined> => new Promise(() => undefined);
+
+  /** Changes each key once, all at the same time, without waiting for them; `done` counts those that are. */
+  const changes = (propose: ReturnType<typeof withFive>['propose']) => {
+    const state = { done: 0 };
+    const all = KEYS.map(async (cell) => {
+      await propose('x', { cell });
+      state.done += 1;
+    });
+    return { state, all: Promise.all(all) };
+  };
+
+  it('is tried again by one change in five seconds, while others go on without it', async () => {
+    const clock = createTestClock();
+    const { asked, propose } = withFive({
+      clock,
+      ask: ({ disk }, _set, { question }) => (disk === 'd2' ? hanging() : agrees(question)),
+    });
+    const first = propose('a');
+    await calm();
+    clock.advance(FIRST_MS);
+    await first;
+    const asksBefore = asked.length;
+    await changes(propose).all;
+    expect(asked.slice(asksBefore).join(' ')).not.toContain('d2');
+    for (let times = 0; times < 3; times += 1) {
+      clock.advance(5000);
+      const { all, state } = changes(propose);
+      await calm();
+      expect(state.done).toBe(KEYS.length - 1);
+      clock.advance(FIRST_MS);
+      await all;
+    }
+  });
+
+  it('is asked among the first again once it has answered', async () => {
+    const clock = createTestClock();
+    let isHung = true;
+    const { asked, propose } = withFive({
+      clock,
+      ask: ({ disk }, _set, { question }) =>
+        disk === 'd2' && isHung ? hanging() : agrees(question),
+    });
+    const first = propose('a');
+    await calm();
+    clock.advance(FIRST_MS);
+    await first;
+    isHung = false;
+    await propose('b');
+    expect(asked.at(-1)).toBe('accept d1 d3 d4');
+    clock.advance(5000);
+    await propose('c');
+    await propose('d');
+    expect(asked.slice(-2)).toEqual(['accept d1 d2 d3', 'accept d1 d2 d3']);
+  });
+
+  it('holds up one change where it is this node itself, whose others are all asked then', async () => {
+    const clock = createTestClock();
+    const { asked, propose } = withFive({
+      clock,
+      ask: ({ disk }, _set, { question }) => (disk === 'd1' ? hanging() : agrees(question)),
+    });
+    const first = propose('a');
+    await calm();
+    clock.advance(FIRST_MS);
+    await first;
+    await propose('b');
+    expect(asked.slice(1)).toEqual(['accept d1 d2 d3 d4 d5', 'accept d1 d2 d3 d4 d5']);
+  });
+
+  it('is passed over no longer where the clock is set back', async () => {
+    const clock = createTestClock();
+    let setBackMs = 0;
+    const { asked, propose } = withFive({
+      clock: { ...clock, now: () => clock.now() - setBackMs },
+      ask: ({ disk }, _set, { question }) =>
+        disk === 'd2' && setBackMs === 0 ? hanging() : agrees(question),
+    });
+    const first = propose('a');
+    await calm();
+    clock.advance(FIRST_MS);
+    await first;
+    setBackMs = 3_600_000;
+    await propose('b');
+    expect(asked.at(-1)).toBe('accept d1 d2 d3');
+  });
+
+  it('leaves nobody waiting once the node stops, and what was asked for ends', async () => {
+    const clock = createTestClock();
+    const scope = createScope(clock);
+    let isHung = true;
+    const gone: (() => void)[] = [];
+    const { propose } = withFive({
+      clock,
+      scope,
+      ask: ({ disk }, _set, { question }) =>
+        disk === 'd1' || !isHung
+          ? agrees(question)
+          : new Promise((resolve) => gone.push(() => resolve(undefined))),
+    });
+    const first = propose('a');
+    await calm();
+    clock.advance(FIRST_MS);
+    isHung = false;
+    for (const answer of gone.splice(0)) answer();
+    await calm();
+    clock.advance(50);
+    await first;
+    // Nobody hangs any more, but two are remembered; of what is under way as the node stops nobody answers.
+    expect(clock.waiting()).toBe(0);
+    isHung = true;
+    const last = propose('b').catch((error: unknown) => (error as { code: string }).code);
+    await calm();
+    expect(clock.waiting()).toBeGreaterThan(0);
+    scope.close();
+    expect(clock.waiting()).toBe(0);
+    for (let turns = 0; turns < 3; turns += 1) {
+      for (const answer of gone.splice(0)) answer();
+      await calm();
+    }
+    expect(await last).toBe('STARLING_OUTCOME_UNKNOWN');
+    expect(clock.waiting()).toBe(0);
+  });
+});
+
 const FIVE: ReplicaSet = {
   number: 0,
   voters: ['d1', 'd2', 'd3', 'd4', 'd5'].map((disk) => ({ did: SELF, disk, since: 0 })),
@@ -160,9 +294,9 @@ const FIVE: ReplicaSet = {
 };
 
 /** The first of five replicas proposes. `asked` has a row for each question, with the disks of those to whom it was put. */
-function withFive(over: Partial<ProposerComponents> = {}) {
+function withFive(over: Over = {}) {
   const asked: string[] = [];
-  const untold: string[][] = [];
+  const missed: string[][] = [];
   let last: QuorumQuestion | undefined;
   const parts = { ask: proposerAsk, setOf: async () => FIVE, ...over };
   const proposer = proposerWith({
@@ -173,11 +307,11 @@ function withFive(over: Partial<ProposerComponents> = {}) {
       last = one.question;
       return parts.ask(voter, set, one);
     },
-    untold: (_cell, { voters }) => untold.push(voters.map(({ disk }) => disk)),
+    missed: (_cell, { bystanders }) => missed.push(bystanders.map(({ disk }) => disk)),
   });
   const propose = (op: string, more: Partial<Proposal> = {}) =>
     proposer.propose({ ...proposal(op, () => ({ value: op, result: op })), ...more });
-  return { asked, propose, untold };
+  return { asked, propose, missed };
 }
 
 const proposerAsk: ProposerComponents['ask'] = (_voter, _set, { question }) => agrees(question);

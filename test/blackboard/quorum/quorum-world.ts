@@ -11,25 +11,22 @@ import {
   wholeOf,
 } from '../../../src/blackboard/quorum/acceptor.ts';
 import type {
-  Accepted,
   AcceptorRow,
   Ballot,
-  Erasure,
   Floor,
-  QuorumAnswer,
   QuorumQuestion,
   Shown,
   StepQuestion,
-  WantsWhole,
 } from '../../../src/blackboard/quorum/acceptor.ts';
 import { isMajority } from '../../../src/blackboard/quorum/groups.ts';
 import type { Groups } from '../../../src/blackboard/quorum/groups.ts';
 import { beginRound } from '../../../src/blackboard/quorum/round.ts';
-import type { Round, StrongChange } from '../../../src/blackboard/quorum/round.ts';
+import type { StrongChange } from '../../../src/blackboard/quorum/round.ts';
 import { beginLook, shownTo } from '../../../src/blackboard/quorum/strong-read.ts';
-import type { Look } from '../../../src/blackboard/quorum/strong-read.ts';
 import type { Json } from '../../../src/core/index.ts';
 import type { Operation } from '../../../sim/bench/board/runs/linearizable.ts';
+import type { Client, Message } from './quorum-world-types.ts';
+import { randomNumbers } from './random-numbers.ts';
 
 const UNFLOORED = 'a deleted key is erased without a floor';
 const SKIPPED = 'the replicas change and no key is written anew';
@@ -67,56 +64,8 @@ const OPS_PER_CLIENT = 6;
 const STEPS_MAX = 20_000;
 const TRIES_MAX = 4;
 const PATIENCE_STEPS = 120;
-
-interface Message {
-  readonly client: number;
-  readonly round: number;
-  readonly replica: string;
-  /** The number of the replicas by which is asked. */
-  readonly set: number;
-  readonly question?:
-    | QuorumQuestion
-    | StepQuestion
-    | { readonly t: 'look'; readonly known?: Ballot | undefined }
-    | ({ readonly t: 'erase' } & Erasure);
-  readonly answer?:
-    | QuorumAnswer
-    | WantsWhole
-    | Shown
-    | { readonly t: 'moved'; readonly set: number };
-}
-
-interface Client {
-  readonly name: string;
-  /** Writes the key anew while the replicas change; nobody hears of what it does. */
-  readonly isMover: boolean;
-  /** The number of the replicas that it asks. */
-  set: number;
-  boot: number;
-  counter: number;
-  known: { readonly ballot: Ballot; readonly accepted: Accepted } | undefined;
-  /** The ballot of the round under way. */
-  ballot: Ballot;
-  op:
-    | {
-        readonly change: StrongChange;
-        readonly from: number;
-        readonly request: string;
-        readonly isRead: boolean;
-      }
-    | undefined;
-  /** How many changes there were when this operation was first proposed. */
-  basedOn: number | undefined;
-  round: Round | undefined;
-  look: Look | undefined;
-  roundNumber: number;
-  next: Ballot;
-  since: number;
-  tries: number;
-  wasOut: boolean;
-  waitUntil: number;
-  done: number;
-}
+/** How long those that are asked first are waited for before the others are asked. */
+const FIRST_STEPS = 30;
 
 /** Runs one world to its end, and gives what clients saw. */
 export function runWorld(seed: number, fault?: Fault): readonly Operation[] {
@@ -133,6 +82,8 @@ class World {
   /** The number of the set by which each replica goes. */
   readonly #numbers = new Map<string, number>(ALL.map((r) => [r, 0]));
   readonly #isErasing: boolean;
+  /** Whether as few replicas are asked first as are enough, and the others later or never. */
+  readonly #isOfFew: boolean;
   /** The number that the change of the replicas has come to; undefined where there is none. */
   #change: number | undefined;
   readonly #messages: Message[] = [];
@@ -141,12 +92,14 @@ class World {
   #now = 0;
 
   constructor(seed: number, fault: Fault | undefined) {
-    this.#random = mulberry(seed);
+    this.#random = randomNumbers(seed);
     this.#fault = fault;
     // A fault shows best where little else goes on.
     const isChanging = fault === undefined ? seed % 2 === 0 : fault === SKIPPED;
     this.#change = isChanging ? 0 : undefined;
     this.#isErasing = fault === undefined || fault === UNFLOORED;
+    // What a reading gets wrong shows where replicas are behind for long.
+    this.#isOfFew = fault === undefined ? seed % 4 >= 2 : this.#isOfLooks;
     this.#clients = Array.from({ length: CLIENTS + 1 }, (_, i) => ({
       name: `p${i}`,
       isMover: i === CLIENTS,
@@ -162,6 +115,8 @@ class World {
       roundNumber: 0,
       next: NO_BALLOT,
       since: 0,
+      bystanders: [],
+      askedAt: 0,
       tries: 0,
       wasOut: false,
       waitUntil: 0,
@@ -204,6 +159,7 @@ class World {
     if (client.round === undefined && client.look === undefined) {
       if (this.#now >= client.waitUntil) this.#beginRound(client, at);
     } else if (this.#now - client.since > PATIENCE_STEPS) this.#failed(client);
+    else if (this.#now - client.askedAt > FIRST_STEPS) this.#askBystanders(client, at);
   }
 
   #beginOp(client: Client, at: number): void {
@@ -276,7 +232,40 @@ class World {
     if (client.round === undefined) return;
     client.wasOut ||= client.round.isOut;
     client.basedOn ??= client.round.isOut ? client.round.basedOn : undefined;
-    this.#sendAll(client, at, this.#shortOf(client.round.question));
+    const question = this.#shortOf(client.round.question);
+    if (!this.#isOfFew) {
+      this.#sendAll(client, at, question);
+      return;
+    }
+    const first = this.#firstOf(client, at);
+    client.askedAt = this.#now;
+    client.bystanders = replicasOf(client).filter((replica) => !first.includes(replica));
+    this.#send(first, { client: at, round: client.roundNumber, set: client.set, question });
+  }
+
+  /** A proposer's own replica, and as many more as make a majority with it; all of them while the replicas change. */
+  #firstOf(client: Client, at: number): readonly string[] {
+    const all = replicasOf(client);
+    const own = all[at];
+    if (SETS[client.set]?.length !== 1 || own === undefined) return all;
+    const others = all.filter((replica) => replica !== own);
+    const few = others.toSorted(() => this.#random() - 0.5).slice(0, Math.floor(all.length / 2));
+    return [own, ...few];
+  }
+
+  #askBystanders(client: Client, at: number): void {
+    if (client.round === undefined || client.bystanders.length === 0) return;
+    const { bystanders, round, roundNumber, set } = client;
+    client.bystanders = [];
+    this.#send(bystanders, { client: at, round: roundNumber, set, question: round.question });
+  }
+
+  /** Tells bystanders what was chosen, or does not come to that: nobody waits for their answers. */
+  #tellBystanders(client: Client, question: QuorumQuestion): void {
+    const { bystanders, set } = client;
+    client.bystanders = [];
+    if (bystanders.length === 0 || this.#random() < 0.5) return;
+    this.#send(bystanders, { client: 0, round: -1, set, question });
   }
 
   /** Most changes are sent as steps from the state before, to be put on top of that. */
@@ -289,9 +278,11 @@ class World {
 
   #sendAll(client: Client, at: number, question: NonNullable<Message['question']>): void {
     const { roundNumber: round, set } = client;
-    for (const replica of new Set((SETS[set] ?? []).flat())) {
-      this.#messages.push({ client: at, round, replica, set, question });
-    }
+    this.#send(replicasOf(client), { client: at, round, set, question });
+  }
+
+  #send(to: readonly string[], message: Omit<Message, 'replica'>): void {
+    for (const replica of to) this.#messages.push({ ...message, replica });
   }
 
   #deliver(): void {
@@ -451,6 +442,7 @@ class World {
     else if (end?.t === 'done') {
       const accepted = { ballot: client.ballot, state: end.state };
       client.known = { ballot: client.next, accepted };
+      this.#tellBystanders(client, client.round.question);
       this.#end(client, end.result);
     } else if (end?.t === 'forgotten') this.#end(client, undefined);
     else if (end?.t === 'refused') {
@@ -557,12 +549,7 @@ class World {
   }
 }
 
-function mulberry(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
+/** All replicas that somebody asks, each once. */
+function replicasOf({ set }: Client): readonly string[] {
+  return [...new Set((SETS[set] ?? []).flat())];
 }

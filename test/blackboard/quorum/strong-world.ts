@@ -11,6 +11,7 @@ import { keysOf } from '../keys.ts';
 import type { Operation } from '../../../sim/bench/board/runs/linearizable.ts';
 import { makeMember, makeMesh } from '../support.ts';
 import type { Member, Mesh } from '../support.ts';
+import { randomNumbers } from './random-numbers.ts';
 
 /** What callers saw of one run. */
 export interface StrongHistory {
@@ -67,7 +68,7 @@ class World {
   #left = NAMES.length;
 
   constructor(seed: number) {
-    this.#random = mulberry(seed);
+    this.#random = randomNumbers(seed);
     this.#isChanging = seed % 3 === 0;
     this.#replicas = NAMES.slice(0, seed % 2 === 0 ? 3 : 5);
   }
@@ -244,14 +245,4 @@ class World {
 
 function pairOf(a: string, b: string): string {
   return a < b ? `${a} ${b}` : `${b} ${a}`;
-}
-
-function mulberry(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

@@ -1,8 +1,9 @@
 /**
- * Puts a question to replicas, to as few first as are enough if all of these agree: each question and its answer cost both
- * sides the same whether they are needed or not. The others are asked where one of the first says no, or nothing in time.
+ * A poll of replicas: one question, put to as few of them first as are enough if all of these agree, as each question and its
+ * answer cost both sides the same whether they are needed or not. The others are asked where one of the first says no, or
+ * nothing in time; whoever is not asked is a bystander.
  */
-import type { Clock, ErrorCode } from '../../core/index.ts';
+import type { ErrorCode, Scope } from '../../core/index.ts';
 import type { QuorumAnswer } from './acceptor.ts';
 import type { Voter } from '../lanes/voters.ts';
 
@@ -13,8 +14,9 @@ export type Trouble =
   | { readonly t: 'failed'; readonly code: ErrorCode; readonly text: string };
 
 /** A question, and to whom it is put. */
-export interface FewFirstInit<End> {
-  readonly clock: Clock;
+export interface PollInit<End> {
+  /** Ends the wait for the first: nobody else is asked then. */
+  readonly scope: Pick<Scope, 'after'>;
   readonly voters: readonly Voter[];
   /** Of the voters those that are asked first. */
   readonly first: readonly Voter[];
@@ -23,41 +25,41 @@ export interface FewFirstInit<End> {
   /** Hears each answer until it gives the end. */
   readonly hear: (voter: Voter, answer: QuorumAnswer | Trouble | undefined) => End | undefined;
   /** Hears which of the first had not answered when the others were asked for that. */
-  readonly late: (voters: Iterable<Voter>) => void;
+  readonly silent: (voters: Iterable<Voter>) => void;
 }
 
-/** What a question has come to. */
-export interface FewFirst<End> {
+/** What a poll has come to. */
+export interface Poll<End> {
   /** Undefined: too few have answered. */
   readonly end: End | undefined;
   /** Who was not asked. */
-  readonly unasked: readonly Voter[];
+  readonly bystanders: readonly Voter[];
 }
 
 /**
- * How long the first are waited for. Higher: a busy machine asks no more than it must; lower: a replica that hangs holds
- * up less.
+ * How long the first are waited for. Higher: a busy machine asks no more than it must; lower: a replica that hangs holds up
+ * less.
  */
 export const FIRST_MS = 500;
 
 /** Rejects when `hear` throws. */
-export function askFewFirst<End>(init: FewFirstInit<End>): Promise<FewFirst<End>> {
-  const { clock, voters, first, ask, hear, late } = init;
-  const rest = new Set(voters.filter((voter) => !first.includes(voter)));
-  const silent = new Set(first);
+export function takePoll<End>(init: PollInit<End>): Promise<Poll<End>> {
+  const { scope, voters, first, ask, hear, silent } = init;
+  const bystanders = new Set(voters.filter((voter) => !first.includes(voter)));
+  const unheard = new Set(first);
   let left = voters.length;
   let isOver = false;
   return new Promise((resolve, reject) => {
     const heard = (voter: Voter, answer: QuorumAnswer | Trouble | undefined): void => {
-      silent.delete(voter);
+      unheard.delete(voter);
       if (isOver) return;
       left -= 1;
       const end = hear(voter, answer);
       if (end !== undefined || left === 0 || answer?.t === 'moved') {
         isOver = true;
         cancel();
-        resolve({ end, unasked: [...rest] });
-      } else if (answer?.t !== 'promised' && answer?.t !== 'accepted') askRest();
+        resolve({ end, bystanders: [...bystanders] });
+      } else if (answer?.t !== 'promised' && answer?.t !== 'accepted') askOthers();
     };
     const put = (voter: Voter): void => {
       ask(voter)
@@ -68,18 +70,18 @@ export function askFewFirst<End>(init: FewFirstInit<End>): Promise<FewFirst<End>
           reject(error);
         });
     };
-    const askRest = (): void => {
+    const askOthers = (): void => {
       cancel();
-      const others = [...rest];
-      rest.clear();
+      const others = [...bystanders];
+      bystanders.clear();
       for (const voter of others) put(voter);
     };
     const wait = (): (() => void) =>
-      clock.schedule(FIRST_MS, () => {
-        late(silent);
-        askRest();
+      scope.after(FIRST_MS, () => {
+        silent(unheard);
+        askOthers();
       });
-    const cancel = rest.size === 0 ? (): void => undefined : wait();
+    const cancel = bystanders.size === 0 ? (): void => undefined : wait();
     for (const voter of first) put(voter);
   });
 }

@@ -1,0 +1,92 @@
+/**
+ * Replicas that hang with their links up: their disks take nothing. A change that waits for one is counted by the time that
+ * the test moves.
+ */
+import { afterEach, describe, expect, it } from 'vitest';
+import { calm } from '../hub.ts';
+import { StrongMesh } from './strong-support.ts';
+
+const NAMES = ['ann', 'bob', 'cyd', 'dan', 'eve'];
+/** How long a replica is waited for; a change that waits for none takes a few hundredths of a second here. */
+const WAITS_MS = 400;
+const RUN_MS = 12_000;
+
+let jobs: StrongMesh;
+let releases: (() => void)[] = [];
+afterEach(async () => {
+  for (const release of releases) release();
+  releases = [];
+  await calm();
+  await jobs.stop();
+});
+
+/** Ann, who alone changes keys by now, has them changed by rounds of her own. */
+async function make(replicas: readonly string[], keys: readonly string[]): Promise<void> {
+  jobs = await StrongMesh.make(NAMES, replicas);
+  for (const key of keys) {
+    for (let at = 0; at < 10; at += 1) await jobs.ask('ann', key, { t: 'set', value: at });
+  }
+  await jobs.settle(2, 500);
+}
+
+/** What a change does that is under way while the node's disk hangs waits until the test is over. */
+function hang(name: string): void {
+  releases.push(jobs.member(name).strong.hold());
+}
+
+/** Changes keys for twelve seconds, each by one caller, one change after the other: how many were made, and waited. */
+async function run(keys: readonly string[]): Promise<{ changes: number; waited: number }> {
+  const { clock } = jobs.mesh;
+  const board = await jobs.board('ann');
+  const end = clock.now() + RUN_MS;
+  const seen = { changes: 0, waited: 0 };
+  const callers = keys.map(async (key) => {
+    while (clock.now() < end) {
+      const from = clock.now();
+      await board.strong(key, { request: { t: 'set', value: from } });
+      seen.changes += 1;
+      if (clock.now() - from >= WAITS_MS) seen.waited += 1;
+    }
+  });
+  await jobs.driven(Promise.all(callers));
+  return seen;
+}
+
+describe('a replica that hangs', () => {
+  it.each([
+    ['one of three', ['bob'], 3],
+    ['one of five', ['bob'], 5],
+    ['two of five, which a majority does without,', ['bob', 'cyd'], 5],
+    ['two of five that are not asked together', ['bob', 'dan'], 5],
+    ['the node itself that has the changes made, of three,', ['ann'], 3],
+  ] as const)('costs changes one wait in five seconds: %s', async (_, hung, count) => {
+    await make(NAMES.slice(0, count), ['k']);
+    for (const name of hung) hang(name);
+    const { changes, waited } = await run(['k']);
+    // At the beginning, after five seconds and after ten.
+    expect(waited).toBeGreaterThan(0);
+    expect(waited).toBeLessThanOrEqual(3 * hung.length);
+    expect(changes).toBeGreaterThan(100);
+  });
+
+  it('costs one change of all keys a wait in five seconds, after each that was under way as it began to hang', async () => {
+    const keys = ['k', 'l', 'm', 'n'];
+    await make(NAMES, keys);
+    hang('bob');
+    const { waited } = await run(keys);
+    expect(waited).toBeGreaterThan(0);
+    expect(waited).toBeLessThanOrEqual(keys.length + 2);
+  });
+
+  it('leaves nothing behind when all nodes stop in the middle of a change', async () => {
+    await make(NAMES, ['k']);
+    hang('bob');
+    const board = await jobs.board('ann');
+    const change = jobs.codeOf(board.strong('k', { request: { t: 'set', value: 'last' } }));
+    await calm(20);
+    await jobs.stop();
+    expect(await change).toBe('STARLING_OUTCOME_UNKNOWN');
+    await calm();
+    expect(jobs.mesh.clock.waiting()).toBe(0);
+  });
+});
