@@ -29,7 +29,7 @@ async function make(replicas: readonly string[], keys: readonly string[]): Promi
   await jobs.settle(2, 500);
 }
 
-/** What a change does that is under way while the node's disk hangs waits until the test is over. */
+/** Its disk takes nothing until the test is over; reading goes on. */
 function hang(name: string): void {
   releases.push(jobs.member(name).strong.hold());
 }

@@ -249,6 +249,39 @@ describe('a replica that hangs', () => {
     expect(asked.at(-1)).toBe('accept d1 d2 d3');
   });
 
+  it('is remembered as one of 256: of more the first is asked as if it had never hung', async () => {
+    const clock = createTestClock();
+    const asked = new Set<string>();
+    const proposer = proposerWith({
+      clock,
+      setOf: async (board) => ({
+        ...FIVE,
+        voters: FIVE.voters.map((one) => ({ ...one, disk: `${one.disk} ${board}` })),
+      }),
+      ask: ({ disk }, _set, { question }) => {
+        asked.add(disk);
+        return disk.startsWith('d2') ? hanging() : agrees(question);
+      },
+    });
+    const change = (at: number): Promise<unknown> =>
+      proposer.propose({ ...proposal(`${at}`, SET_TO_ONE), cell: { board: `b${at}`, key: 'k' } });
+    const all = Array.from({ length: 257 }, (_, at) => change(at));
+    await calm();
+    clock.advance(FIRST_MS);
+    await calm();
+    // That of the first board was forgotten by then, and is noted again, for which that of the next one is forgotten.
+    clock.advance(FIRST_MS);
+    await Promise.all(all);
+    asked.clear();
+    await change(2);
+    expect([...asked].join(' ')).not.toContain('d2');
+    const next = change(1);
+    await calm();
+    expect([...asked]).toContain('d2 b1');
+    clock.advance(FIRST_MS);
+    await next;
+  });
+
   it('leaves nobody waiting once the node stops, and what was asked for ends', async () => {
     const clock = createTestClock();
     const scope = createScope(clock);
