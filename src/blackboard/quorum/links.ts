@@ -49,7 +49,10 @@ interface Pending {
 interface Link {
   readonly stream: MessageStream;
   readonly pending: Map<number, Pending>;
+  /** Nobody gets it any more: another one is opened. */
+  readonly forget: () => void;
   cancelIdle: () => void;
+  hasEnded: boolean;
 }
 
 class StreamLinks implements QuorumLinks {
@@ -75,7 +78,9 @@ class StreamLinks implements QuorumLinks {
     const { clock } = this.#components;
     const name = `${ask.t === 'do' ? 'requests' : 'questions'} ${peer}`;
     const link = await this.#linkTo(name, peer, timeoutMs);
-    if (link === undefined || link.pending.size >= PENDING_MAX) return { sent: false };
+    if (link === undefined || link.hasEnded || link.pending.size >= PENDING_MAX) {
+      return { sent: false };
+    }
     this.#asked += 1;
     const i = this.#asked;
     const reply = await new Promise<Reply | undefined>((resolve) => {
@@ -89,17 +94,20 @@ class StreamLinks implements QuorumLinks {
       });
       link.stream.send(encodeAsk({ i, ask, ...cell }));
     });
-    this.#idle(name, link);
+    this.#idle(link);
     return reply === undefined ? { sent: true } : { reply, sent: true };
   }
 
   #linkTo(name: string, peer: PeerId, timeoutMs: number): Promise<Link | undefined> {
     const known = this.#links.get(name);
     if (known !== undefined) return known;
-    const opening = this.#open(name, peer, timeoutMs);
+    const forget = (): void => {
+      if (this.#links.get(name) === opening) this.#links.delete(name);
+    };
+    const opening = this.#open(peer, timeoutMs, forget);
     this.#links.set(name, opening);
     const looked = opening.then((link) => {
-      if (link === undefined && this.#links.get(name) === opening) this.#links.delete(name);
+      if (link === undefined) forget();
       return undefined;
     });
     unawaited(looked, this.#components.logger, 'a link to a replica was not opened', { peer });
@@ -107,7 +115,11 @@ class StreamLinks implements QuorumLinks {
   }
 
   /** Undefined when there is no way to the peer now. */
-  async #open(name: string, peer: PeerId, timeoutMs: number): Promise<Link | undefined> {
+  async #open(
+    peer: PeerId,
+    timeoutMs: number,
+    forget: () => void,
+  ): Promise<Link | undefined> {
     const { clock, network, logger, scope } = this.#components;
     if (scope.closed) return undefined;
     const opening = new AbortController();
@@ -117,7 +129,7 @@ class StreamLinks implements QuorumLinks {
     scope.signal.addEventListener('abort', giveUp, { once: true });
     try {
       const stream = await network.open(peer, QUORUM_PROTOCOL, { signal: opening.signal });
-      if (!scope.closed) return this.#listen(name, stream);
+      if (!scope.closed) return this.#listen(stream, forget);
       stream.abort(new StarlingError('STARLING_STOPPED', 'this node is stopping'));
       return undefined;
     } catch (error) {
@@ -129,10 +141,16 @@ class StreamLinks implements QuorumLinks {
     }
   }
 
-  #listen(name: string, peerStream: PeerStream): Link {
+  #listen(peerStream: PeerStream, forget: () => void): Link {
     const { peer } = peerStream;
     const stream = createMessageStream(peerStream, { maxBytes: MESSAGE_BYTES_MAX });
-    const link: Link = { stream, pending: new Map(), cancelIdle: () => undefined };
+    const link: Link = {
+      stream,
+      pending: new Map(),
+      forget,
+      cancelIdle: () => undefined,
+      hasEnded: false,
+    };
     stream.onMessage((bytes) => {
       const message = decodeReply(bytes);
       if (message !== undefined) link.pending.get(message.i)?.resolve(message.reply);
@@ -144,19 +162,20 @@ class StreamLinks implements QuorumLinks {
       }
     });
     stream.onEnd(() => {
+      link.hasEnded = true;
       link.cancelIdle();
-      this.#links.delete(name);
+      link.forget();
       for (const pending of link.pending.values()) pending.resolve(undefined);
     });
     return link;
   }
 
-  #idle(name: string, link: Link): void {
+  #idle(link: Link): void {
     link.cancelIdle();
-    if (link.pending.size > 0) return;
+    if (link.pending.size > 0 || link.hasEnded) return;
     link.cancelIdle = this.#components.clock.schedule(IDLE_MS, () => {
       if (link.pending.size > 0) return;
-      this.#links.delete(name);
+      link.forget();
       const { peer } = link.stream;
       unawaited(link.stream.close(), this.#components.logger, 'an idle link did not close', {
         peer,
