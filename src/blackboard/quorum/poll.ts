@@ -3,8 +3,9 @@
  * answer cost both sides the same whether they are needed or not. The others are asked where one of the first says no, or
  * nothing in time; whoever is not asked is a bystander.
  */
-import type { ErrorCode, Scope } from '../../core/index.ts';
+import type { Clock, ErrorCode, Scope } from '../../core/index.ts';
 import type { QuorumAnswer } from './acceptor.ts';
+import { voterName } from './replica-set.ts';
 import type { Voter } from '../lanes/voters.ts';
 
 /** Why a replica does not answer what it was asked. */
@@ -41,6 +42,13 @@ export interface Poll<End> {
  * less.
  */
 export const FIRST_MS = 500;
+/**
+ * How long a replica that was silent is not among those that are asked first; then one poll tries whether it still is.
+ * Higher: fewer changes wait for one that hangs; lower: one that is well again is used sooner.
+ */
+const SILENT_MS = 5000;
+/** Silent replicas that are remembered; of more, the one that was noted first is asked again like any other. */
+const SILENT_MAX = 256;
 
 /** Rejects when `hear` throws. */
 export function takePoll<End>(init: PollInit<End>): Promise<Poll<End>> {
@@ -84,4 +92,48 @@ export function takePoll<End>(init: PollInit<End>): Promise<Poll<End>> {
     const cancel = bystanders.size === 0 ? (): void => undefined : wait();
     for (const voter of first) put(voter);
   });
+}
+
+/** Replicas that did not answer a poll in time, and have not answered one since: each poll would wait for them anew. */
+export class SilentReplicas {
+  readonly #clock: Pick<Clock, 'now'>;
+  /** Since when, by name, ms. */
+  readonly #since = new Map<string, number>();
+
+  constructor(clock: Pick<Clock, 'now'>) {
+    this.#clock = clock;
+  }
+
+  /** They are silent now. */
+  note(voters: Iterable<Voter>): void {
+    const now = this.#clock.now();
+    for (const voter of voters) {
+      const name = voterName(voter);
+      const isFull = this.#since.size >= SILENT_MAX && !this.#since.has(name);
+      const [oldest] = isFull ? this.#since.keys() : [];
+      if (oldest !== undefined) this.#since.delete(oldest);
+      this.#since.set(name, now);
+    }
+  }
+
+  /** It has answered. */
+  forget(voter: Voter): void {
+    if (this.#since.size > 0) this.#since.delete(voterName(voter));
+  }
+
+  /** Whether whoever asks does better to ask others first. */
+  isPassedOver(voter: Voter): boolean {
+    const since = this.#since.size === 0 ? undefined : this.#since.get(voterName(voter));
+    if (since === undefined) return false;
+    const ms = this.#clock.now() - since;
+    // By a clock that was set back nobody is passed over for longer.
+    return ms >= 0 && ms < SILENT_MS;
+  }
+
+  /** A poll asks those first: whoever of them was silent is tried by this one alone, as all others would wait for it too. */
+  try(voters: readonly Voter[]): void {
+    if (this.#since.size > 0) {
+      this.note(voters.filter((voter) => this.#since.has(voterName(voter))));
+    }
+  }
 }

@@ -4,11 +4,11 @@
  * needs one round, as its next ballot was promised with the last one.
  */
 import { StarlingError, backoffMs, sleep } from '../../core/index.ts';
-import type { Clock, Did, Json, Random, Scope } from '../../core/index.ts';
+import type { Did, Json, Random, Scope } from '../../core/index.ts';
 import type { Accepted, Ballot, QuorumAnswer, QuorumQuestion, StrongState } from './acceptor.ts';
 import type { Cell } from './format.ts';
 import { takePoll } from './poll.ts';
-import type { Trouble } from './poll.ts';
+import type { SilentReplicas, Trouble } from './poll.ts';
 import { fewBeside, groupsOf, voterName, votersOf } from './replica-set.ts';
 import type { ReplicaSet } from './replica-set.ts';
 import type { Voter } from '../lanes/voters.ts';
@@ -18,7 +18,8 @@ import type { Round, RoundEnd, StrongChange } from './round.ts';
 /** What a proposer works with. */
 export interface ProposerComponents {
   readonly self: Did;
-  readonly clock: Pick<Clock, 'now'>;
+  /** Who is not asked first for now. */
+  readonly silent: SilentReplicas;
   readonly random: Random;
   /** When it closes nothing is tried any more, and nobody is waited for. */
   readonly scope: Scope;
@@ -74,13 +75,6 @@ export interface Proposer {
   forget(cell: Cell): void;
 }
 
-/**
- * How long a replica that was silent is not among those that are asked first; then one change tries whether it still is.
- * Higher: fewer changes wait for one that hangs; lower: one that is well again is used sooner.
- */
-const SILENT_MS = 5000;
-/** Silent replicas that are remembered; of more, the one that was noted first is asked again like any other. */
-const SILENT_MAX = 256;
 const RETRY = { baseMs: 5, capMs: 640 } as const;
 /** Keys whose next ballot is promised to this node. */
 const KNOWN_MAX = 4096;
@@ -111,8 +105,6 @@ class RoundProposer implements Proposer {
   readonly #components: ProposerComponents;
   readonly #turns = new Map<string, Turn>();
   readonly #known = new Map<string, Known>();
-  /** Since when replicas are silent, by name, ms: those that did not answer in time, and have not answered since. */
-  readonly #silent = new Map<string, number>();
   #counter = 0;
 
   constructor(components: ProposerComponents) {
@@ -205,7 +197,7 @@ class RoundProposer implements Proposer {
     const voters = votersOf(set);
     // The board was closed meanwhile, as the node stops: nobody is there to end the wait.
     if (voters.length === 0) return undefined;
-    const { scope, ask, missed } = this.#components;
+    const { scope, silent, ask, missed } = this.#components;
     for (;;) {
       const { question } = round;
       const { end, bystanders } = await takePoll<RoundEnd | 'ask'>({
@@ -214,12 +206,12 @@ class RoundProposer implements Proposer {
         first: toAll ? voters : await this.#firstOf(set),
         ask: (voter) => ask(voter, set, { cell, question }),
         hear: (voter, answer) => {
-          if (answer !== undefined && this.#silent.size > 0) this.#silent.delete(voterName(voter));
+          if (answer !== undefined) silent.forget(voter);
           if (answer?.t === 'failed') failures.last = answer;
           const isAnswer = answer !== undefined && 'ballot' in answer;
           return isAnswer ? round.hear(voterName(voter), answer) : undefined;
         },
-        silent: (silent) => this.#noteSilent(silent),
+        silent: (unheard) => silent.note(unheard),
       });
       if (end === 'ask') continue;
       if (end?.t === 'done' && question.t === 'accept' && bystanders.length > 0) {
@@ -235,40 +227,18 @@ class RoundProposer implements Proposer {
    */
   async #firstOf(set: ReplicaSet): Promise<readonly Voter[]> {
     const components = this.#components;
+    const { silent } = components;
     const own = set.before === undefined ? await components.ownVoter(set) : undefined;
-    if (own === undefined || this.#isSilent(own)) return votersOf(set);
+    if (own === undefined || silent.isPassedOver(own)) return votersOf(set);
     const few = fewBeside(
       own,
       set,
-      (voter) => !this.#isSilent(voter) && components.isThere(voter),
+      (voter) => !silent.isPassedOver(voter) && components.isThere(voter),
     );
     if (few === undefined) return votersOf(set);
     const first = [own, ...few];
-    if (this.#silent.size > 0) {
-      // Whoever was silent is tried again by this change alone: others would all wait for it at once.
-      this.#noteSilent(first.filter((voter) => this.#silent.has(voterName(voter))));
-    }
+    silent.try(first);
     return first;
-  }
-
-  /** Whoever hangs is not among the first for a while: it would hold up each change anew. */
-  #noteSilent(voters: Iterable<Voter>): void {
-    const now = this.#components.clock.now();
-    for (const voter of voters) {
-      const name = voterName(voter);
-      const isFull = this.#silent.size >= SILENT_MAX && !this.#silent.has(name);
-      const [oldest] = isFull ? this.#silent.keys() : [];
-      if (oldest !== undefined) this.#silent.delete(oldest);
-      this.#silent.set(name, now);
-    }
-  }
-
-  #isSilent(voter: Voter): boolean {
-    const since = this.#silent.size === 0 ? undefined : this.#silent.get(voterName(voter));
-    if (since === undefined) return false;
-    const ms = this.#components.clock.now() - since;
-    // By a clock that was set back nobody is passed over for longer.
-    return ms >= 0 && ms < SILENT_MS;
   }
 
   /** What was promised ahead, by the same set, to a request that was not tried before. */

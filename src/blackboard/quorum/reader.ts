@@ -26,7 +26,7 @@ export interface ReaderComponents {
   setOf(board: string): Promise<ReplicaSet>;
   /** This node among the replicas of a set, if it is one. */
   ownVoter(set: ReplicaSet): Promise<Voter | undefined>;
-  /** Whether there is a connection to a replica. */
+  /** Whether there is a connection to a replica, and it did not hang just now. */
   isThere(voter: Voter): boolean;
   /**
    * What one replica keeps, but for what it has accepted under `known`; undefined when it gave no answer in time. Never

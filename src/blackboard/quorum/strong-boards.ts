@@ -24,6 +24,7 @@ import type { Cell, Reply } from './format.ts';
 import { rankedFor } from './groups.ts';
 import { createQuorumLinks } from './links.ts';
 import type { QuorumLinks } from './links.ts';
+import { SilentReplicas } from './poll.ts';
 import { createProposer, noQuorum, unknownOutcome } from './proposer.ts';
 import type { Proposer, ProposerComponents } from './proposer.ts';
 import { createReader } from './reader.ts';
@@ -123,10 +124,12 @@ class QuorumBoards implements StrongBoards {
   readonly #showing: Showing;
   readonly #toErase: Erasing;
   readonly #seen = new SeenKeys();
+  readonly #silent: SilentReplicas;
 
   constructor(components: StrongBoardsComponents, scope: Scope) {
     const { network, clock, logger, table } = components;
     this.#components = components;
+    this.#silent = new SilentReplicas(clock);
     this.#replica = createReplica(table);
     this.#links = createQuorumLinks({
       network,
@@ -331,12 +334,12 @@ class QuorumBoards implements StrongBoards {
 
   #makeProposer(scope: Scope, bystanders: Bystanders): Proposer {
     const electorate = this.#electorate;
-    const { self, clock, random } = this.#components;
+    const { self, random } = this.#components;
     return createProposer({
       self,
-      clock,
       random,
       scope,
+      silent: this.#silent,
       boot: () => this.#replica.boot(),
       setOf: (board) => electorate.setOf(board),
       ask: async (voter, set, { cell, question }) =>
@@ -359,7 +362,7 @@ class QuorumBoards implements StrongBoards {
       clock,
       setOf: (board) => electorate.setOf(board),
       ownVoter: (set) => electorate.ownVoter(set),
-      isThere: ({ did }) => this.#isThere(did),
+      isThere: (voter) => this.#isThere(voter.did) && !this.#silent.isPassedOver(voter),
       look: async (voter, set, { cell, known }) => {
         const reply = await electorate.ask(voter, set, { cell, ask: { t: 'look', known } });
         return reply?.t === 'shown' || reply?.t === 'moved' ? reply : undefined;

@@ -78,6 +78,19 @@ describe('a replica that hangs', () => {
     expect(waited).toBeLessThanOrEqual(keys.length + 2);
   });
 
+  it('is not asked by readings either, once a change has found that it hangs', async () => {
+    await make(NAMES, ['k']);
+    hang('bob');
+    await jobs.ask('ann', 'k', { t: 'set', value: 'last' });
+    const { clock } = jobs.mesh;
+    const from = clock.now();
+    for (let times = 0; times < 5; times += 1) {
+      expect(await jobs.ask('ann', 'k', { t: 'get' })).toMatchObject({ value: 'last' });
+    }
+    // It would be waited for five hundredths of a second each time.
+    expect(clock.now() - from).toBeLessThan(5 * 50);
+  });
+
   it('leaves nothing behind when all nodes stop in the middle of a change', async () => {
     await make(NAMES, ['k']);
     hang('bob');

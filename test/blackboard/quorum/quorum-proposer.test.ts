@@ -1,7 +1,7 @@
 /** Rounds of requests about a strong key: who is asked, and that what breaks a round ends the request and none that come after it. */
 import { describe, expect, it } from 'vitest';
 import type { QuorumAnswer, QuorumQuestion } from '../../../src/blackboard/quorum/acceptor.ts';
-import { FIRST_MS } from '../../../src/blackboard/quorum/poll.ts';
+import { FIRST_MS, SilentReplicas } from '../../../src/blackboard/quorum/poll.ts';
 import { createProposer } from '../../../src/blackboard/quorum/proposer.ts';
 import type { Proposal, ProposerComponents } from '../../../src/blackboard/quorum/proposer.ts';
 import type { ReplicaSet } from '../../../src/blackboard/quorum/replica-set.ts';
@@ -21,13 +21,13 @@ async function agrees(question: QuorumQuestion): Promise<QuorumAnswer> {
   return question.t === 'accept' ? { t: 'accepted', ballot } : { t: 'promised', ballot };
 }
 
-type Over = Partial<Omit<ProposerComponents, 'clock'>> & { readonly clock?: TestClock };
+type Over = Partial<ProposerComponents> & { readonly clock?: TestClock };
 
 function proposerWith(over: Over = {}): ReturnType<typeof createProposer> {
-  const clock = over.clock ?? createTestClock();
+  const { clock = createTestClock(), ...parts } = over;
   return createProposer({
     self: SELF,
-    clock,
+    silent: new SilentReplicas(clock),
     scope: createScope(clock),
     random: () => 0.5,
     boot: async () => 1,
@@ -36,7 +36,7 @@ function proposerWith(over: Over = {}): ReturnType<typeof createProposer> {
     isThere: () => true,
     ask: (_voter, _set, { question }) => agrees(question),
     missed: () => undefined,
-    ...over,
+    ...parts,
   });
 }
 
