@@ -273,7 +273,14 @@ export const FULL: BenchSize = {
     entries: 100_000,
     quietCalls: 400,
     overwrites: 3_000_000,
-    strong: { replicas: [3, 5], warmUpMs: 12_000, ms: 4000, callers: 64, counted: 200, rivals: true },
+    strong: {
+      replicas: [3, 5],
+      warmUpMs: 12_000,
+      ms: 4000,
+      callers: 64,
+      counted: 200,
+      rivals: true,
+    },
     runs: { seeds: 100, members: 5, ms: 4000, calls: 100, stories: 2, plantedSeeds: 50, atOnce: 4 },
   },
   agents: {

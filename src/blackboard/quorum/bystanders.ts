@@ -16,7 +16,7 @@ export interface BystandersComponents {
   readonly scope: Scope;
   readonly logger: Pick<Logger, 'debug' | 'error'>;
   /** Whether a replica is this node, or connected to it. */
-  isThere(voter: Voter): boolean;
+  readonly isThere: (voter: Voter) => boolean;
 }
 
 /** Replicas that hear of changes later. */
@@ -34,10 +34,7 @@ const BUSY_MS = 1000;
 export function createBystanders(components: BystandersComponents): Bystanders {
   const { electorate, scope, logger, isThere } = components;
   /** An accept as any other, which was long under way. */
-  const tell = async (
-    cell: Cell,
-    { set, question, bystanders }: MissedChange,
-  ): Promise<void> => {
+  const tell = async (cell: Cell, { set, question, bystanders }: MissedChange): Promise<void> => {
     if ((await electorate.setOf(cell.board)).number !== set.number) return;
     const { t, ballot, state, next } = question;
     // They have not taken the step before either: they need the whole state.

@@ -115,11 +115,7 @@ class StreamLinks implements QuorumLinks {
   }
 
   /** Undefined when there is no way to the peer now. */
-  async #open(
-    peer: PeerId,
-    timeoutMs: number,
-    forget: () => void,
-  ): Promise<Link | undefined> {
+  async #open(peer: PeerId, timeoutMs: number, forget: () => void): Promise<Link | undefined> {
     const { clock, network, logger, scope } = this.#components;
     if (scope.closed) return undefined;
     const opening = new AbortController();

@@ -88,7 +88,9 @@ export function createShowing(components: ShowingComponents): Showing {
       const chosen = chosenOf(cell, state);
       if (chosen !== undefined) paced.show(cell, chosen);
     },
-    look: (cell) => void toLook.add(cell, undefined),
+    look: (cell) => {
+      toLook.add(cell, undefined);
+    },
   };
 }
 

@@ -70,13 +70,12 @@ describe('bystanders', () => {
 
   it('are told once a second of a key that goes on changing', async () => {
     const { change, told, wait } = makeBystanders();
-    for (let count = 0; count < 100; count += 1) {
+    for (let count = 0; count < 70; count += 1) {
       change(count);
-      await wait(40);
+      await wait(50);
     }
-    // A hundred changes in four seconds: the fourth time is due at the end, and has the last one.
-    expect(told.filter((one) => one.startsWith('k d4'))).toHaveLength(3);
-    expect(told.at(-1)).toMatch(/^k d5 7\d$/);
+    // Twenty changes a second, of which the last one counts.
+    expect(told.filter((one) => one.startsWith('k d4'))).toEqual(['k d4 19', 'k d4 39', 'k d4 59']);
   });
 
   it('get the whole state, as they have not taken the step before', async () => {

@@ -9,7 +9,7 @@ import { StrongMesh } from './strong-support.ts';
 const NAMES = ['ann', 'bob', 'cyd', 'dan', 'eve'];
 /** How long a replica is waited for; a change that waits for none takes a few hundredths of a second here. */
 const WAITS_MS = 400;
-const RUN_MS = 12_000;
+const RUN_MS = 7000;
 
 let jobs: StrongMesh;
 let releases: (() => void)[] = [];
@@ -34,7 +34,7 @@ function hang(name: string): void {
   releases.push(jobs.member(name).strong.hold());
 }
 
-/** Changes keys for twelve seconds, each by one caller, one change after the other: how many were made, and waited. */
+/** Changes keys for seven seconds, each by one caller, one change after the other: how many were made, and waited. */
 async function run(keys: readonly string[]): Promise<{ changes: number; waited: number }> {
   const { clock } = jobs.mesh;
   const board = await jobs.board('ann');
@@ -63,19 +63,19 @@ describe('a replica that hangs', () => {
     await make(NAMES.slice(0, count), ['k']);
     for (const name of hung) hang(name);
     const { changes, waited } = await run(['k']);
-    // At the beginning, after five seconds and after ten.
+    // At the beginning, and after five seconds.
     expect(waited).toBeGreaterThan(0);
-    expect(waited).toBeLessThanOrEqual(3 * hung.length);
+    expect(waited).toBeLessThanOrEqual(2 * hung.length);
     expect(changes).toBeGreaterThan(100);
   });
 
   it('costs one change of all keys a wait in five seconds, after each that was under way as it began to hang', async () => {
-    const keys = ['k', 'l', 'm', 'n'];
+    const keys = ['k', 'l', 'm'];
     await make(NAMES, keys);
     hang('bob');
     const { waited } = await run(keys);
     expect(waited).toBeGreaterThan(0);
-    expect(waited).toBeLessThanOrEqual(keys.length + 2);
+    expect(waited).toBeLessThanOrEqual(keys.length + 1);
   });
 
   it('is not asked by readings either, once a change has found that it hangs', async () => {

@@ -1,6 +1,10 @@
 /** Changes of strong keys that follow each other closely are shown together, and what was last always is, whoever is gone. */
 import { expect, it } from 'vitest';
-import { PACE_MS, createPacedShowing, createShowing } from '../../../src/blackboard/quorum/showing.ts';
+import {
+  PACE_MS,
+  createPacedShowing,
+  createShowing,
+} from '../../../src/blackboard/quorum/showing.ts';
 import { createScope, silentLogger } from '../../../src/core/index.ts';
 import type { Did } from '../../../src/core/index.ts';
 import { createTestClock } from '../../core/test-clock.ts';
