@@ -27,7 +27,7 @@ export interface Bystanders {
 
 /** A key that has not changed for so long rests. Lower: more messages; higher: more is on no more disks than it must be. */
 const REST_MS = 100;
-/** How often they are told of a key that goes on changing. Lower and higher: as with a key that rests. */
+/** How often bystanders are told of a key that goes on changing. Lower: more messages; higher: more is on no more disks than it must be. */
 const BUSY_MS = 1000;
 
 /** Nobody is told any more once the scope closes. */
