@@ -1,9 +1,8 @@
 /** Readings of a strong key: as few replicas as are needed say that they have the same, or else all tell what they have. */
 import { describe, expect, it } from 'vitest';
 import type { Shown } from '../../../src/blackboard/quorum/acceptor.ts';
-import { createReader } from '../../../src/blackboard/quorum/reader.ts';
+import { SameQuestions, createReader } from '../../../src/blackboard/quorum/reader.ts';
 import type { Reader, ReaderComponents } from '../../../src/blackboard/quorum/reader.ts';
-import { SameQuestions } from '../../../src/blackboard/quorum/same-questions.ts';
 import type { Reply } from '../../../src/blackboard/quorum/format.ts';
 import type { ReplicaSet } from '../../../src/blackboard/quorum/replica-set.ts';
 import type { Did } from '../../../src/core/index.ts';
