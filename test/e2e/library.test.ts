@@ -170,6 +170,11 @@ it('a function on one machine is called on another, tells how far it is, fails a
   await refused;
   await isAborted;
   await expect(alice.tool(double, () => null)).rejects.toThrow(/can't name a function/);
+  const odd = { name: 'odd', inputSchema: { not: { type: 'number' } } };
+  await expect(alice.tool(odd, () => null)).rejects.toMatchObject({
+    code: 'STARLING_USAGE',
+    message: expect.stringMatching(/^the input schema of function 'odd': it can't be checked: /),
+  });
   remove();
   const gone = (): Promise<unknown> => alice.call('functions__double', { n: 4 }).catch(codeOf);
   await eventually('it is gone', gone, (code) => code === 'STARLING_TOOL_UNKNOWN');

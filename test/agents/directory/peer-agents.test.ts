@@ -67,6 +67,20 @@ it('is by its document where its node is away or does not answer, and by the ans
   });
 });
 
+it('is nobody where its node answers with a list that is none, as with no such agent', async () => {
+  const alice = peerOf(2, 'alice');
+  const answers: unknown[] = [{ agents: 'none' }, {}, { agents: [7] }, { agents: [] }];
+  const agents = createPeerAgents({
+    membership: { peers: () => [alice], peer: () => alice },
+    listedBy: () => [],
+    list: () => Promise.resolve(answers.shift() as never),
+    proofs: createSpreadProofs(),
+    clock: createTestClock(),
+    logger: silentLogger,
+  });
+  while (answers.length > 0) expect(await agents.now('alice', 'coder')).toBeUndefined();
+});
+
 it('is meant by a name only where no node that answers has an agent of that name', async () => {
   const [alice, bob] = [peerOf(2, 'alice', { state: 'dead' }), peerOf(3, 'bob')];
   const documents = new Map([[alice.peerId, [agentOf('critic'), agentOf('only')]]]);
