@@ -6,7 +6,7 @@
  */
 import { isObject, messageOf, parseStrictJson, printable } from '../../core/index.ts';
 import type { Json, JsonObject } from '../../core/index.ts';
-import type { FrameError, FrameId, ResponseFrame } from '../frame-types.ts';
+import type { FrameError, FrameId, ResponseFrame, Spans } from '../frame-types.ts';
 import { twinInAnswer } from './envelope.ts';
 import { idText, isFrameId } from './frame-id.ts';
 import { placesOf, scanSpans } from './json-scan.ts';
@@ -20,19 +20,21 @@ const DEPTH_MAX = 64;
 const INTERNAL = -32603;
 const SHOWN_MAX = 200;
 
-/** Reads an object that has a `result` or an `error`, and no method. */
-export function readAnswer(value: JsonObject, bytes: Buffer): ResponseFrame {
+/** Reads an object that has a `result` or an `error`, and no method; of `isPlain` see `Spans`. */
+export function readAnswer(value: JsonObject, bytes: Buffer, isPlain: boolean): ResponseFrame {
   const { id, result, error } = value;
-  const twin = twinInAnswer(value);
   const known = isFrameId(id) ? id : null;
+  if (known !== null && error === undefined && isObject(result) && isBare(value)) {
+    const spans = scanSpans(bytes, isPlain);
+    // Nearly all answers have known keys alone, none of which is taken for another.
+    const twin = spans.strangers === undefined ? undefined : twinInAnswer(value);
+    return twin === undefined ? readSound(spans, known, result) : odd(known, bytes, twin);
+  }
+  const twin = twinInAnswer(value);
   if (twin !== undefined) return odd(known, bytes, twin);
-  if (isBare(value) && (known !== null || id === null)) {
-    if (error === undefined && known !== null && isObject(result)) {
-      return readSound(bytes, known, result);
-    }
-    if (result === undefined && isSoundError(error)) {
-      return { kind: 'response', bytes, id: known, error: readError(error) };
-    }
+  const isNamed = known !== null || id === null;
+  if (isNamed && result === undefined && isBare(value) && isSoundError(error)) {
+    return { kind: 'response', bytes, id: known, error: readError(error) };
   }
   return readOdd(value, bytes, known);
 }
@@ -43,8 +45,8 @@ function isBare(value: JsonObject): boolean {
 }
 
 /** An answer in its right form: who waits for it may read the first of two keys, where this node reads the last. */
-function readSound(bytes: Buffer, id: FrameId, result: JsonObject): ResponseFrame {
-  const spans = scanSpans(bytes);
+function readSound(spans: Spans, id: FrameId, result: JsonObject): ResponseFrame {
+  const { bytes } = spans;
   if (spans.repeated !== undefined) {
     return odd(id, bytes, `it has the key "${spans.repeated}" twice`);
   }

@@ -54,6 +54,8 @@ function isPlain(bytes: Buffer, start: number, end: number): boolean {
 
 /** The id as JSON. */
 export function idText(id: FrameId | null): string {
+  // Nearly all ids are such numbers, which `JSON.stringify` writes in several times the time.
+  if (Number.isSafeInteger(id)) return `${id as number}`;
   return isWrittenNumber(id) ? id.written : JSON.stringify(id);
 }
 

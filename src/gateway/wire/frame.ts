@@ -27,6 +27,7 @@ const METHOD_KEY = Buffer.from('"method"');
 const NEWLINE = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
 const SPACE = 0x20;
+const ASCII_LAST = 0x7f;
 const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
 /**
  * Up to so many bytes are copied and written one by one: a call into Node costs as much as some sixty of them. More = slower
@@ -58,21 +59,22 @@ export const RPC = {
  */
 export function parseFrame(raw: Buffer): Frame {
   const bytes = withoutMark(raw);
-  const value = parseJson(bytes);
+  const isPlain = isPlainText(bytes);
+  const value = parseJson(bytes, isPlain);
   if (!isObject(value)) throw violation(RPC.invalidRequest, 'a message must be a JSON object');
   const { method, result, error } = value;
   // Some write all members that there are: null is none.
   const isAnswer = method === null && (isGiven(result) || isGiven(error));
-  if (method !== undefined && !isAnswer) return parseCall(value, bytes);
-  if (result !== undefined || error !== undefined) return readAnswer(value, bytes);
+  if (method !== undefined && !isAnswer) return parseCall(value, bytes, isPlain);
+  if (result !== undefined || error !== undefined) return readAnswer(value, bytes, isPlain);
   const { id } = value;
   const what = 'a message needs one of "method", "result" and "error"';
   throw violation(RPC.invalidRequest, what, isFrameId(id) ? id : undefined);
 }
 
 /** A request or a notification. */
-function parseCall(value: JsonObject, bytes: Buffer): Frame {
-  const spans = scanSpans(bytes);
+function parseCall(value: JsonObject, bytes: Buffer, isPlain: boolean): Frame {
+  const spans = scanSpans(bytes, isPlain);
   const id = callId(value['id'], spans);
   const wrong = (what: string): StarlingError =>
     violation(RPC.invalidRequest, what, id === null ? undefined : id);
@@ -209,10 +211,17 @@ export function renumbered(frame: Frame, id: FrameId, name?: string): Buffer {
     return rewriteFrame(frame, name === undefined ? { id } : { id, name });
   }
   const other = { start: idAt.start, end: idAt.end, text: idText(id) };
-  if (name === undefined || nameAt === undefined) return toLine(spliced(frame.bytes, [other]));
+  if (name === undefined || nameAt === undefined) return lineOf(spliced(frame.bytes, [other]), spans);
   const named = { start: nameAt.start, end: nameAt.end, text: idText(name) };
   const inOrder = named.start < other.start ? [named, other] : [other, named];
-  return toLine(spliced(frame.bytes, inOrder));
+  return lineOf(spliced(frame.bytes, inOrder), spans);
+}
+
+/** {@link toLine} of a message in which something was put in place, which holds no line end. */
+function lineOf(changed: Buffer, { isPlain }: Spans): Buffer {
+  if (!isPlain) return toLine(changed);
+  lastLine = changed;
+  return changed;
 }
 
 /** The members that are new in `_meta`: the trace among them, where the message names none, else that is put in its place. */
@@ -313,9 +322,12 @@ function afterMethod(bytes: Buffer, params: string): Splice {
   return { start: at, end: at, text: `,"params":${params}` };
 }
 
+/** The short message that was found last to have no line end: as it leaves it is asked about once more. */
+let lastLine: Buffer | undefined;
+
 /** The same JSON without raw line ends, which JSON allows between its tokens and lines do not. */
 export function toLine(bytes: Buffer): Buffer {
-  if (!hasLineEnd(bytes)) return bytes;
+  if (bytes === lastLine || !hasLineEnd(bytes)) return bytes;
   const line = Buffer.from(bytes);
   for (let at = 0; at < line.length; at += 1) {
     if (line[at] === NEWLINE || line[at] === CARRIAGE_RETURN) line[at] = SPACE;
@@ -331,6 +343,16 @@ function hasLineEnd(bytes: Buffer): boolean {
     if (bytes[at] === NEWLINE || bytes[at] === CARRIAGE_RETURN) return true;
   }
   return false;
+}
+
+/** Whether a short text is ASCII without control characters; false for a long one, at which Node looks faster. */
+function isPlainText(bytes: Buffer): boolean {
+  if (bytes.length > LOOKED_AT_BYTES) return false;
+  for (let at = 0; at < bytes.length; at += 1) {
+    const byte = bytes[at] ?? 0;
+    if (byte < SPACE || byte > ASCII_LAST) return false;
+  }
+  return true;
 }
 
 /** A request of our own. */
@@ -408,10 +430,10 @@ function withoutHint(message: string, hint: Json | undefined): string {
   return end !== '' && message.endsWith(end) ? message.slice(0, -end.length) : message;
 }
 
-function parseJson(bytes: Buffer): Json {
-  if (!isUtf8(bytes)) throw violation(RPC.parse, 'the message is not UTF-8');
+function parseJson(bytes: Buffer, isPlain: boolean): Json {
+  if (!isPlain && !isUtf8(bytes)) throw violation(RPC.parse, 'the message is not UTF-8');
   try {
-    return JSON.parse(bytes.toString('utf8')) as Json;
+    return JSON.parse(bytes.toString(isPlain ? 'latin1' : 'utf8')) as Json;
   } catch (error) {
     // Whoever waits for an answer to a request would wait for ever. An answer has the id of somebody else's request.
     const id = bytes.includes(METHOD_KEY) ? idAtEdge(bytes, bytes) : undefined;

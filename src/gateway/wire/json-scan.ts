@@ -19,7 +19,7 @@ import type { EnvelopeKey } from './envelope.ts';
 const KEYS: readonly string[] = ENVELOPE_KEYS;
 const NONE = -1;
 
-type Place = Exclude<keyof Spans, 'repeated' | 'bytes' | 'strangers'>;
+type Place = Exclude<keyof Spans, 'repeated' | 'bytes' | 'isPlain' | 'strangers'>;
 
 /** An object that is looked into, by index of {@link KEYS}. */
 interface Level {
@@ -75,6 +75,7 @@ function level(
 
 class MessageSpans implements Spans {
   readonly bytes: Buffer;
+  readonly isPlain: boolean;
   id: Span | undefined = undefined;
   params: Span | undefined = undefined;
   oddParams: Span | undefined = undefined;
@@ -94,8 +95,9 @@ class MessageSpans implements Spans {
   strangers: Stranger[] | undefined = undefined;
   repeated: string | undefined = undefined;
 
-  constructor(bytes: Buffer) {
+  constructor(bytes: Buffer, isPlain: boolean) {
     this.bytes = bytes;
+    this.isPlain = isPlain;
   }
 }
 
@@ -139,14 +141,14 @@ function keep(spans: Spans, place: Place, span: Span): void {
   }
 }
 
-/** The places of a message of which nothing is known yet. */
-export function emptySpans(bytes: Buffer): Spans {
-  return new MessageSpans(bytes);
+/** The places of a message of which nothing is known yet; of `isPlain` see {@link Spans}. */
+export function emptySpans(bytes: Buffer, isPlain = false): Spans {
+  return new MessageSpans(bytes, isPlain);
 }
 
-/** Scans `bytes`, which JSON.parse accepts and which hold an object. */
-export function scanSpans(bytes: Buffer): Spans {
-  const spans = emptySpans(bytes);
+/** Scans `bytes`, which JSON.parse accepts and which hold an object; of `isPlain` see {@link Spans}. */
+export function scanSpans(bytes: Buffer, isPlain = false): Spans {
+  const spans = emptySpans(bytes, isPlain);
   scanObject(bytes, skipJsonSpace(bytes, 0), TOP, spans);
   return spans;
 }

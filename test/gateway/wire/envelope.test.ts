@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { StarlingError } from '../../../src/core/index.ts';
+import { ENVELOPE_KEYS, twinInAnswer } from '../../../src/gateway/wire/envelope.ts';
 import { parseFrame } from '../../../src/gateway/wire/frame.ts';
 
 function refusalOf(text: string): string | undefined {
@@ -50,6 +51,11 @@ describe('a key that some reader takes for one that decides', () => {
     expect(refusalOf(told)).toContain('could be read as "requestId"');
     const answer = parseFrame(Buffer.from('{"jsonrpc":"2.0","id":1,"Id":2,"result":{}}'));
     expect(answer).toMatchObject({ kind: 'response', id: 1, odd: expect.stringContaining('"id"') });
+  });
+
+  it('is none of those that decide anywhere: an answer that has no others need not be searched for one', () => {
+    for (const key of ENVELOPE_KEYS) expect(twinInAnswer({ [key]: 1 })).toBe(undefined);
+    expect(twinInAnswer({ Result: 1 })).toContain('"result"');
   });
 
   it('makes a method of MCP of what is none, and so is refused', () => {

@@ -32,6 +32,15 @@ describe('an id', () => {
     },
   );
 
+  it('is written as JSON, whatever a reader has made of it', () => {
+    for (const id of [0, -7, 2 ** 53 - 1, 2 ** 60, 0.5, -0, 'a"b']) {
+      expect(idText(id)).toBe(JSON.stringify(id));
+    }
+    // `1e400` is such a number to a reader, and JSON has none.
+    expect(idText(Number.POSITIVE_INFINITY)).toBe('null');
+    expect(idText(null)).toBe('null');
+  });
+
   it('is the same however a number is written, and another than the next big number', () => {
     const key = (text: string): unknown => keyOfId(request(text).id);
     expect(key('1000')).toBe(key('1e3'));

@@ -433,6 +433,28 @@ describe('a message under another id, and perhaps another name', () => {
     );
   });
 
+  it('is one line, also where it was short, and of one that was long', () => {
+    for (const filler of ['', 'x'.repeat(300), 'ä', '\u007f']) {
+      for (const space of ['\r', '\n', '\t', ' ']) {
+        const params = `{"name":"t",${space}"arguments":{"x":${space}"${filler}"}}`;
+        const text = `{"jsonrpc":"2.0","id":1,${space}"method":"tools/call","params":${params}}`;
+        const line = renumbered(parseFrame(bytes(text)), 12, 'other');
+        expect(line.toString()).not.toMatch(/[\r\n]/);
+        expect(toLine(line)).toEqual(line);
+        const read = { id: 12, params: { name: 'other', arguments: { x: filler } } };
+        expect(JSON.parse(line.toString())).toMatchObject(read);
+      }
+    }
+  });
+
+  it('knows a line that it has seen last from another one', () => {
+    const answer = parseFrame(bytes('{"jsonrpc":"2.0","id":1,"result":{}}'));
+    const line = renumbered(answer, 2);
+    expect(toLine(line)).toBe(line);
+    expect(toLine(bytes('{"a":\n1}')).toString()).toBe('{"a": 1}');
+    expect(toLine(bytes('{"b":\r1}')).toString()).toBe('{"b": 1}');
+  });
+
   it('is refused where it has no place for them', () => {
     const nameless = parseFrame(bytes('{"jsonrpc":"2.0","id":1,"method":"x","params":{}}'));
     expect(() => renumbered(nameless, 2, 'tool')).toThrow('params.name');
