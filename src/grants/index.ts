@@ -1,6 +1,11 @@
 /** Grants: who may do what, provable offline. */
 export { CAPABILITIES_MAX } from './format/claims.ts';
-export { parseArgumentRules, problemOf, readCallArguments } from './chain/argument-caveat.ts';
+export {
+  parseArgumentRules,
+  problemOf,
+  readCallArguments,
+  readParsedArguments,
+} from './chain/argument-caveat.ts';
 export type { ArgumentRules } from './chain/argument-caveat.ts';
 export { allows, allowsAlways, budgetOf, namesBudget } from './chain/capability.ts';
 export type { Asked, Needs, Verdict } from './chain/capability.ts';

@@ -1,7 +1,7 @@
 /** What a request says of the call that it asks for: its arguments, and why it is made. */
 import { StarlingError, foldName, isObject, printable } from '../../core/index.ts';
 import type { Json, JsonObject } from '../../core/index.ts';
-import { readCallArguments } from '../../grants/index.ts';
+import { readCallArguments, readParsedArguments } from '../../grants/index.ts';
 import type { Principal } from '../../guard/index.ts';
 import type { RequestFrame } from '../frame-types.ts';
 import { metaOf, objectOf } from '../wire/era.ts';
@@ -71,17 +71,29 @@ export function strictArgumentsOf(request: RequestFrame, depthMax?: number): Jso
   const known = last?.request === request ? last.args : strict.get(request);
   if (known !== undefined) return known;
   const { arguments: given } = request.params;
-  const text = request.argumentsText ?? textIn(request);
+  const text = textOf(request);
   const args =
-    text === undefined ? objectOf(given) : readCallArguments(text, depthMax, parsedOf(given));
+    text === undefined ? objectOf(given) : readStrictly(text, parsedOf(given), depthMax);
   if (request.bytes.length <= LAST_BYTES_MAX) last = { request, args };
   else strict.set(request, args);
   return args;
 }
 
-function textIn(request: RequestFrame): string | undefined {
+/** The arguments as they stand in the message, in UTF-8. */
+function textOf(request: RequestFrame): Buffer | undefined {
+  const { argumentsText } = request;
+  if (argumentsText !== undefined) return Buffer.from(argumentsText);
   const span = spansOf(request).arguments;
-  return span && request.bytes.toString('utf8', span.start, span.end);
+  return span && request.bytes.subarray(span.start, span.end);
+}
+
+function readStrictly(
+  text: Buffer,
+  parsed: JsonObject | undefined,
+  depthMax: number | undefined,
+): JsonObject {
+  if (parsed === undefined) return readCallArguments(text.toString('utf8'), depthMax);
+  return readParsedArguments(text, parsed, depthMax);
 }
 
 function parsedOf(value: Json | undefined): JsonObject | undefined {

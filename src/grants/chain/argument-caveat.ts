@@ -104,33 +104,46 @@ export function coversArguments(parent: ArgumentRules, child: ArgumentRules): bo
 /**
  * Reads the arguments of a call from their JSON text as every reader must: a member name that occurs
  * twice means one thing to us and another to a server. A number that a double can't hold is
- * `{"$number": "…"}` in what is read, so that no condition is met by a number next to it. `parsed` is what
- * JSON.parse has made of just this text: then the text is checked, and not parsed a second time.
+ * `{"$number": "…"}` in what is read, so that no condition is met by a number next to it.
  * @throws STARLING_CALL_REFUSED
  */
-export function readCallArguments(
-  text: string,
-  depthMax = DEPTH_MAX,
-  parsed?: JsonObject,
-): JsonObject {
+export function readCallArguments(text: string, depthMax = DEPTH_MAX): JsonObject {
+  let value: unknown;
   try {
-    const written = withNumbersWritten(text);
-    if (parsed !== undefined && written === text) {
-      checkStrictJson(text, depthMax);
-      return parsed;
-    }
-    const value = parseStrictJson(written, depthMax);
-    if (isObject(value)) return value as JsonObject;
+    value = parseStrictJson(withNumbersWritten(text), depthMax);
   } catch (error) {
-    throw new StarlingError(
-      'STARLING_CALL_REFUSED',
-      `the arguments of the call can be read in more than one way: ${printable(messageOf(error))}`,
-      { data: { rule: 'args' }, cause: error },
-    );
+    throw twofold(error);
   }
+  if (isObject(value)) return value as JsonObject;
   throw new StarlingError('STARLING_CALL_REFUSED', 'the arguments of the call are no object', {
     data: { rule: 'args' },
   });
+}
+
+/**
+ * {@link readCallArguments} of a text in UTF-8 of which JSON.parse has made `parsed`: it is checked where it stands, and
+ * neither copied nor parsed a second time. @throws as that
+ */
+export function readParsedArguments(
+  bytes: Buffer,
+  parsed: JsonObject,
+  depthMax = DEPTH_MAX,
+): JsonObject {
+  let mayHaveOtherNumbers: boolean;
+  try {
+    mayHaveOtherNumbers = checkStrictJson(bytes, depthMax);
+  } catch (error) {
+    throw twofold(error);
+  }
+  return mayHaveOtherNumbers ? readCallArguments(bytes.toString('utf8'), depthMax) : parsed;
+}
+
+function twofold(error: unknown): StarlingError {
+  return new StarlingError(
+    'STARLING_CALL_REFUSED',
+    `the arguments of the call can be read in more than one way: ${printable(messageOf(error))}`,
+    { data: { rule: 'args' }, cause: error },
+  );
 }
 
 function parseConstraint(raw: Fields): Constraint | undefined {

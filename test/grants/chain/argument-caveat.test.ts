@@ -1,4 +1,5 @@
 /** The caveat `args` by itself: its bounds, what is malformed, and which rules cover which. */
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { StarlingError } from '../../../src/core/index.ts';
 import type { Json, JsonObject } from '../../../src/core/index.ts';
@@ -7,6 +8,7 @@ import {
   parseArgumentRules,
   problemOf,
   readCallArguments,
+  readParsedArguments,
 } from '../../../src/grants/chain/argument-caveat.ts';
 
 function rules(value: Json): NonNullable<ReturnType<typeof parseArgumentRules>> {
@@ -198,7 +200,9 @@ describe('the arguments of a call', () => {
 describe('arguments that were parsed before', () => {
   const read = (text: string, parsed?: JsonObject): unknown => {
     try {
-      return readCallArguments(text, 3, parsed);
+      return parsed === undefined
+        ? readCallArguments(text, 3)
+        : readParsedArguments(Buffer.from(text), parsed, 3);
     } catch (error) {
       return error instanceof StarlingError ? error.message : error;
     }
@@ -213,7 +217,29 @@ describe('arguments that were parsed before', () => {
     '{"a":{"b":{"c":{}}}}',
     '{"a":12345678901234567890}',
     '{"a":1e400,"b":0.1}',
+    '{"a":[9007199254740993]}',
+    '{"a":{"b":[9007199254740993]}}',
+    '{"a":0.1000000000000000055}',
+    '{"a":-5E-324,"b":2e-400}',
+    '{"12345678901234567890":"1e400 \\" 12345678901234567890"}',
+    '{"a":true,"e":[1,2],"b":123456789012345 , "c":0.30000000000000004}',
   ])('mean the same as those that were not: %s', (text) => {
     expect(read(text, JSON.parse(text) as JsonObject)).toEqual(read(text));
+  });
+
+  it('are those that were parsed, where nothing is odd about them', () => {
+    const parsed: JsonObject = { a: 'b', n: 1 };
+    expect(readParsedArguments(Buffer.from('{"a":"b","n":1}'), parsed)).toBe(parsed);
+  });
+
+  it('mean the same whatever is in them', () => {
+    const digits = fc.stringMatching(/^-?(0|[1-9]\d{0,19})(\.\d{1,19})?([eE][+-]?\d{1,3})?$/);
+    const members = fc.array(fc.tuple(fc.string(), fc.oneof(digits, fc.json())), { maxLength: 4 });
+    fc.assert(
+      fc.property(members, (list) => {
+        const text = `{${list.map(([name, value]) => `${JSON.stringify(name)}:${value}`).join()}}`;
+        expect(read(text, JSON.parse(text) as JsonObject)).toEqual(read(text));
+      }),
+    );
   });
 });
