@@ -110,9 +110,16 @@ export function allNamesOf(principal: Principal, mesh: MeshFacts): readonly stri
   return [...names, ...former.flatMap((did) => [did, peerIdFromDid(did)])];
 }
 
-/** The one name that nobody else can have: tells askers apart. */
+/** The one name that nobody else can have, the first of {@link namesOf}: tells askers apart. Each call asks, so no list is made. */
 export function keyOf(principal: Principal): string {
-  return namesOf(principal)[0] ?? principal.kind;
+  switch (principal.kind) {
+    case 'operator':
+      return 'operator';
+    case 'client':
+      return `client:${principal.name}`;
+    default:
+      return principal.did;
+  }
 }
 
 /** Whom an agent of this node has been that has retired: a name that nobody can take, so that nobody has its rights. */

@@ -1,6 +1,7 @@
 /** By whose word a call is: what is written down of it, here and for other nodes, and who is read from it. */
 import { expect, it } from 'vitest';
-import { chainOf, isLink, readLink } from '../../src/guard/index.ts';
+import { OPERATOR, chainOf, isLink, keyOf, readLink } from '../../src/guard/index.ts';
+import { namesOf } from '../../src/guard/principal-names.ts';
 import type { Principal } from '../../src/guard/index.ts';
 import { peerIdFromDid } from '../../src/identity/index.ts';
 import { alice, bob, carol } from '../grants/arrange.ts';
@@ -23,6 +24,13 @@ it('a chain has whoever calls first, then those for whom that one works, each on
   const agent = client('agent:a', ci, client('agent:b', ci, peer));
   expect(chainOf(agent)).toEqual(['client:agent:a', 'client:ci', 'client:agent:b', bob.did]);
   expect(chainOf({ kind: 'operator' })).toEqual(['operator']);
+});
+
+it('whoever calls is told apart by the first of the names that the policy knows', () => {
+  const scout: Principal = { kind: 'agent', did: carol.did, name: 'scout' };
+  for (const one of [OPERATOR, client('ci'), peer, scout]) {
+    expect(keyOf(one)).toBe(namesOf(one)[0]);
+  }
 });
 
 it('what is read at other nodes says which node vouches for whom', () => {

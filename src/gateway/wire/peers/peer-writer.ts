@@ -6,7 +6,8 @@ import { messageOf } from '../../../core/index.ts';
 import type { Logger } from '../../../core/index.ts';
 import type { PeerStream } from '../../../network/index.ts';
 
-const NEWLINE = Buffer.from('\n');
+const LINE_FEED = 0x0a;
+const NEWLINE = Buffer.from([LINE_FEED]);
 /** Small messages are gathered into writes of about this size. */
 const BATCH_BYTES = 64 * 1024;
 /** Large ones are cut: the stream takes no write that is larger than its own bound. */
@@ -107,7 +108,7 @@ class StreamWriter implements PeerWriter {
     const parts = this.#waiting.splice(0, count);
     this.#handedOn(sizeBytes);
     const [only] = parts;
-    return parts.length === 1 && only !== undefined ? only : Buffer.concat(parts, sizeBytes);
+    return parts.length === 1 && only !== undefined ? only : joined(parts, sizeBytes);
   }
 
   #handedOn(sizeBytes: number): void {
@@ -133,4 +134,17 @@ class StreamWriter implements PeerWriter {
       },
     );
   }
+}
+
+/** All parts as one. Every other one is a line feed, whose copy would cost as much as that of a message. */
+function joined(parts: readonly Buffer[], sizeBytes: number): Buffer {
+  const batch = Buffer.allocUnsafe(sizeBytes);
+  let at = 0;
+  for (const part of parts) {
+    if (part === NEWLINE) {
+      batch[at] = LINE_FEED;
+      at += 1;
+    } else at += part.copy(batch, at);
+  }
+  return batch;
 }
