@@ -6,6 +6,7 @@ import type { Socket } from 'node:net';
 import { createScope } from '../../core/index.ts';
 import type { Clock } from '../../core/index.ts';
 import { notificationBytes } from '../wire/frame.ts';
+import { createLineTurns } from '../wire/line-turns.ts';
 import { createLineWriter } from '../wire/line-writer.ts';
 import { WAITING_NOTIFICATION } from '../wire/peers/peer-protocol.ts';
 import type { Receiver } from '../wire/reply.ts';
@@ -62,15 +63,15 @@ export function serveLines(
   served: LineServed,
   init: LineConnectionInit,
 ): void {
-  const decoder = createSessionDecoder(served, output, init);
+  const lines = createLineTurns(createSessionDecoder(served, output, init));
   socket.on('data', (chunk) => {
-    if (init.admits?.(chunk) ?? true) decoder.push(chunk);
+    if (init.admits?.(chunk) ?? true) lines.push(chunk);
     else socket.destroy();
   });
   // The client has said all: what is under way is answered before the socket closes.
   const waiting = createScope(init.clock);
   socket.on('end', () => {
-    decoder.end();
+    lines.end();
     // The line writer flushes in a setImmediate that was queued with the answer, so before this one.
     served.whenIdle(() => setImmediate(() => socket.end()));
     // One that was killed looks the same until it is written to: then the pipe breaks.
@@ -78,6 +79,8 @@ export function serveLines(
   });
   socket.once('close', () => {
     waiting.close();
+    // What has come was said before the connection was over.
+    lines.catchUp();
     served.end();
   });
 }

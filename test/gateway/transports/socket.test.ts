@@ -89,6 +89,16 @@ describe('the socket', () => {
     await until(() => node.gateway.sessions().socket === 0);
   });
 
+  it('answers a burst of requests in its order, of a client that says at once that it is done', async () => {
+    const node = await startNode('alice');
+    const client = await ready(node);
+    const ids = Array.from({ length: 300 }, (_, index) => index + 10);
+    client.send(ids.map((id) => JSON.stringify({ jsonrpc: '2.0', id, method: 'ping' })).join('\n'));
+    client.end();
+    for (const id of ids) expect(await client.next()).toEqual({ jsonrpc: '2.0', id, result: {} });
+    await client.closed;
+  });
+
   it('ends the calls of a client that goes', async () => {
     const node = await startNode('alice', { servers: { files: STDIO_SERVER } });
     const client = await ready(node);

@@ -15,6 +15,7 @@ import {
   withLastWords,
 } from '../../../core/index.ts';
 import type { Clock, Logger } from '../../../core/index.ts';
+import { createLineTurns } from '../../wire/line-turns.ts';
 import { createLineWriter } from '../../wire/line-writer.ts';
 import { ownIdAtEdge } from '../../wire/edge-id.ts';
 import type { ChannelCore } from '../../wire/channel.ts';
@@ -217,13 +218,17 @@ class StdioConnection implements UpstreamConnection {
   }
 
   #read(): void {
-    const decoder = createLineDecoder(this.#init.messageBytes, {
-      line: (bytes) => this.#receive(bytes),
-      oversize: (_, head, tail) => this.#oversize(head, tail),
-    });
-    this.#child.stdout.on('data', (chunk: Buffer) => decoder.push(chunk));
+    const lines = createLineTurns(
+      createLineDecoder(this.#init.messageBytes, {
+        line: (bytes) => this.#receive(bytes),
+        oversize: (_, head, tail) => this.#oversize(head, tail),
+      }),
+    );
+    this.#child.stdout.on('data', (chunk: Buffer) => lines.push(chunk));
     // A server may end right after an answer, whose line has no end then.
-    this.#child.stdout.once('end', () => decoder.end());
+    this.#child.stdout.once('end', () => lines.end());
+    // What was read before somebody cut it off counts.
+    this.#child.stdout.once('close', () => lines.catchUp());
     const errors = createLineDecoder(STDERR_LINE_BYTES, {
       line: (bytes) => this.#note(bytes.toString('utf8')),
       oversize: (_, head) => this.#note(`${head.toString('utf8')}…`),

@@ -143,7 +143,7 @@ async function startOnce(
       },
       messageBytes: 1024,
       callTotalMs: 60_000,
-      callsMax: 1,
+      callsMax: 200,
     },
   );
   running.push(connection);
@@ -495,6 +495,23 @@ describe.skipIf(missing !== undefined)('the end of a process in its sandbox', ()
     })`);
     const { result } = await connection.channel.request('ping', {}, { timeoutMs: 60_000 });
     expect(result).toEqual({ last: true });
+  });
+
+  it('comes after all of its last answers, which it has written at once', async () => {
+    await world();
+    const connection = await start(`let text = '';
+      process.stdin.on('data', (part) => {
+        text += part;
+        const ids = text.split('\\n').slice(0, -1).map((line) => JSON.parse(line).id);
+        if (ids.length < 200) return;
+        const answers = ids.map((id) => JSON.stringify({ jsonrpc: '2.0', id, result: { id } }));
+        process.stdout.write(answers.join('\\n'), () => process.exit(0));
+      })`);
+    const asked = Array.from({ length: 200 }, () =>
+      connection.channel.request('ping', {}, { timeoutMs: 60_000 }),
+    );
+    const answered = await Promise.all(asked);
+    expect(answered.map(({ result }) => result?.['id'])).toEqual(answered.map(({ id }) => id));
   });
 
   it('comes after SIGTERM was heard by the process itself', async () => {
