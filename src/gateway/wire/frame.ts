@@ -36,6 +36,8 @@ const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
 const SHORT_BYTES = 64;
 /** Up to so many bytes are looked at one by one, for the same reason. */
 const LOOKED_AT_BYTES = 256;
+/** The short message that was found last to have no line end: as it leaves it is asked about once more. */
+let lastLine: Buffer | undefined;
 /** Around the id of a result of our own. */
 export const RESULT_HEAD = '{"jsonrpc":"2.0","id":';
 export const RESULT_MIDDLE = ',"result":';
@@ -321,9 +323,6 @@ function afterMethod(bytes: Buffer, params: string): Splice {
   const at = bytes.lastIndexOf('}');
   return { start: at, end: at, text: `,"params":${params}` };
 }
-
-/** The short message that was found last to have no line end: as it leaves it is asked about once more. */
-let lastLine: Buffer | undefined;
 
 /** The same JSON without raw line ends, which JSON allows between its tokens and lines do not. */
 export function toLine(bytes: Buffer): Buffer {

@@ -6,8 +6,11 @@
  */
 import type { LineDecoder } from '../../core/index.ts';
 
-/** Lines of a part. Less = more turns and writes, each of which costs about as much as a line; more = larger lumps. */
-const TURN_LINES = 32;
+/**
+ * A part ends with the line that reaches this; it is some thirty small calls. Less = more turns and writes, each of which costs
+ * about as much as such a call; more = larger lumps.
+ */
+const PART_BYTES = 4096;
 const NEWLINE = 0x0a;
 
 /** The lines of one stream. */
@@ -67,10 +70,7 @@ class TurnedLines implements LineTurns {
 
 /** The byte after the last line of the first part. */
 function endOfPart(bytes: Buffer): number {
-  let end = 0;
-  for (let lines = 0; lines < TURN_LINES; lines += 1) {
-    end = bytes.indexOf(NEWLINE, end) + 1;
-    if (end === 0) return bytes.length;
-  }
-  return end;
+  if (bytes.length <= PART_BYTES) return bytes.length;
+  const last = bytes.indexOf(NEWLINE, PART_BYTES - 1);
+  return last === -1 ? bytes.length : last + 1;
 }

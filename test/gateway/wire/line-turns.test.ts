@@ -26,7 +26,7 @@ function bench(): Bench {
 }
 
 const named = (count: number, from = 0): string[] =>
-  Array.from({ length: count }, (_, index) => `line ${from + index}`);
+  Array.from({ length: count }, (_, index) => `line ${from + index}`.padEnd(130));
 const bytes = (lines: readonly string[]): Buffer => Buffer.from(`${lines.join('\n')}\n`);
 
 describe('lines that come at once', () => {
@@ -54,6 +54,14 @@ describe('lines that come at once', () => {
     expect(taken).toEqual(['a', 'b', 'cd']);
   });
 
+  it('are one part where the first of them is long', async () => {
+    const { lines, taken } = bench();
+    lines.push(bytes(['x'.repeat(9000), 'b']));
+    expect(taken).toEqual(['too long: 9000']);
+    await turn();
+    expect(taken).toEqual(['too long: 9000', 'b']);
+  });
+
   it('are all taken before more that comes, so that never more than one chunk waits', async () => {
     const { lines, taken } = bench();
     lines.push(bytes(named(90)));
@@ -79,7 +87,7 @@ describe('lines that come at once', () => {
   it('are each taken once where one of them ends the stream', async () => {
     const one = bench();
     one.heard = (line) => {
-      if (line === 'line 3') one.lines.end();
+      if (line.startsWith('line 3 ')) one.lines.end();
     };
     one.lines.push(bytes(named(90)));
     await turn();
