@@ -69,8 +69,9 @@ function isInOrder(value: Json | undefined): boolean {
   if (typeof value !== 'object' || value === null) return value !== undefined;
   if (Array.isArray(value)) return value.every((item: Json) => isInOrder(item));
   let before = '';
-  for (const [name, inner] of Object.entries(value as JsonObject)) {
-    if (name < before || !isInOrder(inner)) return false;
+  const members = value as JsonObject;
+  for (const name of Object.keys(members)) {
+    if (name < before || !isInOrder(members[name])) return false;
     before = name;
   }
   return true;
