@@ -72,8 +72,7 @@ export function strictArgumentsOf(request: RequestFrame, depthMax?: number): Jso
   if (known !== undefined) return known;
   const { arguments: given } = request.params;
   const text = textOf(request);
-  const args =
-    text === undefined ? objectOf(given) : readStrictly(text, parsedOf(given), depthMax);
+  const args = text === undefined ? objectOf(given) : readStrictly(text, parsedOf(given), depthMax);
   if (request.bytes.length <= LAST_BYTES_MAX) last = { request, args };
   else strict.set(request, args);
   return args;

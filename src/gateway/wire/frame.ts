@@ -213,7 +213,8 @@ export function renumbered(frame: Frame, id: FrameId, name?: string): Buffer {
     return rewriteFrame(frame, name === undefined ? { id } : { id, name });
   }
   const other = { start: idAt.start, end: idAt.end, text: idText(id) };
-  if (name === undefined || nameAt === undefined) return lineOf(spliced(frame.bytes, [other]), spans);
+  if (name === undefined || nameAt === undefined)
+    return lineOf(spliced(frame.bytes, [other]), spans);
   const named = { start: nameAt.start, end: nameAt.end, text: idText(name) };
   const inOrder = named.start < other.start ? [named, other] : [other, named];
   return lineOf(spliced(frame.bytes, inOrder), spans);
