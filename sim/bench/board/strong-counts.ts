@@ -11,12 +11,12 @@ export interface StrongCounts {
 }
 
 /**
- * As many replicas are asked as make a majority: of n that is n - 1 messages, and a row more than half of n. All would be 2 (n -
- * 1) and n. Between these is room for what goes on meanwhile, as the others are told once a second.
+ * As many replicas are asked as make a majority: of n that is n - 1 messages, and a row more than half of n. All would be twice
+ * as many messages, and n rows. Between these is room for what goes on meanwhile, which is more where a change takes longer.
  */
 export function barsOfCounts(replicas: number, { messages, rows }: StrongCounts): readonly Bar[] {
   return [
-    atMost(`strong cas, messages, ${replicas} replicas`, replicas, messages),
+    atMost(`strong cas, messages, ${replicas} replicas`, 1.5 * (replicas - 1), messages),
     atMost(`strong cas, rows on disks, ${replicas} replicas`, replicas / 2 + 1, rows),
   ];
 }
