@@ -78,7 +78,10 @@ export class EarlyParts {
     return known !== undefined && known.to >= to;
   }
 
-  /** Whether there is room for one more part of its writer, in the place of what begins where that one begins. */
+  /**
+   * Whether there is room for one more part of its writer, in the place of what begins where that one begins: where all have too many,
+   * at the cost of whoever has most.
+   */
   hasRoomFor(part: LanePart, { from }: Pick<Span, 'from'>): boolean {
     const before = this.#parts.get(`${laneName(part)} ${from}`);
     const freed = before === undefined ? 0 : bytesOf(before.part);
@@ -86,7 +89,9 @@ export class EarlyParts {
     const bytes = bytesOf(part) - freed;
     const { count = 0, bytes: used = 0 } = this.#ofWriter.get(part.did) ?? {};
     if (count - one >= PARTS_PER_WRITER_MAX || used + bytes > BYTES_PER_WRITER_MAX) return false;
-    return this.#parts.size - one < PARTS_MAX && this.#bytes + bytes <= BYTES_MAX;
+    if (this.#parts.size - one < PARTS_MAX && this.#bytes + bytes <= BYTES_MAX) return true;
+    const most = this.#ofWriter.get(this.#mostLoaded() ?? part.did);
+    return loadOf(most) > loadOf({ count: count + 1 - one, bytes: used + bytes });
   }
 
   /** Keeps a part until `dueAt`; false when its writer has too many here, or all have. */
@@ -102,7 +107,27 @@ export class EarlyParts {
     this.#ofWriter.set(part.did, { count: count + 1, bytes: used + bytes });
     this.#bytes += bytes;
     this.#parts.set(name, { part, from, to, dueAt });
+    while (this.#parts.size > PARTS_MAX || this.#bytes > BYTES_MAX) this.#dropOne();
     return true;
+  }
+
+  /** Lets go of what counts last of whoever has most here. */
+  #dropOne(): void {
+    const did = this.#mostLoaded();
+    let last: readonly [string, Early] | undefined;
+    for (const one of this.#parts) {
+      const [, early] = one;
+      if (early.part.did === did && early.dueAt >= (last?.[1].dueAt ?? 0)) last = one;
+    }
+    if (last !== undefined) this.#remove(...last);
+  }
+
+  #mostLoaded(): Did | undefined {
+    let most: Did | undefined;
+    for (const [did, amount] of this.#ofWriter) {
+      if (loadOf(amount) > loadOf(most && this.#ofWriter.get(most))) most = did;
+    }
+    return most;
   }
 
   /** Takes out the parts whose time has come, each after what it follows on. */
@@ -124,4 +149,10 @@ export class EarlyParts {
 
 function bytesOf({ update }: LanePart): number {
   return PART_BYTES + (update?.length ?? 0);
+}
+
+/** How much of what one writer may have here somebody has. */
+function loadOf(amount: { readonly count: number; readonly bytes: number } | undefined): number {
+  const { count = 0, bytes = 0 } = amount ?? {};
+  return Math.max(count / PARTS_PER_WRITER_MAX, bytes / BYTES_PER_WRITER_MAX);
 }

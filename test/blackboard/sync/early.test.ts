@@ -66,6 +66,24 @@ it('a writer who sends early entries without end fills a share only, and othersâ
   expect(bob.size).toBe(201);
 });
 
+it('one that sends early entries under many names leaves room for those of others', () => {
+  let now = 1_000_000;
+  const bob = makeDocument([], {}, { now: () => now });
+  for (let name = 0; name < 20; name += 1) {
+    const flood = aheadBy(HOUR_MS, () => now, `did:key:made${name}` as Did);
+    flood.onUpdate((update) => bob.apply(update));
+    for (let n = 0; n < 64; n += 1) flood.set({ key: `${name}/${n}`, value: n });
+  }
+  expect(bob.early?.count).toBe(1024);
+  const other = aheadBy(HOUR_MS, () => now, 'did:key:other' as Did);
+  other.set({ key: 'other', value: 1 });
+  expect(bob.take(other.diff(bob.vector()))).toEqual(['early']);
+  expect(bob.early?.count).toBe(1024);
+  now += HOUR_MS;
+  bob.bringDue();
+  expect([bob.get('other')?.value, bob.size]).toEqual([1, 1024]);
+});
+
 it('a writer without the right makes nothing wait', () => {
   const now = 1_000_000;
   const ahead = aheadBy(HOUR_MS, () => now);
