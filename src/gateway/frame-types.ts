@@ -30,8 +30,6 @@ export interface Stranger extends Span {
 export interface Spans {
   /** The text that the places are in. */
   readonly bytes: Buffer;
-  /** Known to be ASCII without control characters: no line end is in it. False where nobody has looked. */
-  readonly isPlain: boolean;
   id: Span | undefined;
   /** The object `params`, braces included. */
   params: Span | undefined;

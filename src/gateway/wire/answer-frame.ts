@@ -20,12 +20,12 @@ const DEPTH_MAX = 64;
 const INTERNAL = -32603;
 const SHOWN_MAX = 200;
 
-/** Reads an object that has a `result` or an `error`, and no method; of `isPlain` see `Spans`. */
-export function readAnswer(value: JsonObject, bytes: Buffer, isPlain: boolean): ResponseFrame {
+/** Reads an object that has a `result` or an `error`, and no method. */
+export function readAnswer(value: JsonObject, bytes: Buffer): ResponseFrame {
   const { id, result, error } = value;
   const known = isFrameId(id) ? id : null;
   if (known !== null && error === undefined && isObject(result) && isBare(value)) {
-    const spans = scanSpans(bytes, isPlain);
+    const spans = scanSpans(bytes);
     // Nearly all answers have known keys alone, none of which is taken for another.
     const twin = spans.strangers === undefined ? undefined : twinInAnswer(value);
     return twin === undefined ? readSound(spans, known, result) : odd(known, bytes, twin);

@@ -27,17 +27,12 @@ const METHOD_KEY = Buffer.from('"method"');
 const NEWLINE = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
 const SPACE = 0x20;
-const ASCII_LAST = 0x7f;
 const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
 /**
  * Up to so many bytes are copied and written one by one: a call into Node costs as much as some sixty of them. More = slower
  * for the long ones, less = a call for parts of a few bytes.
  */
 const SHORT_BYTES = 64;
-/** Up to so many bytes are looked at one by one, for the same reason. */
-const LOOKED_AT_BYTES = 256;
-/** The short message that was found last to have no line end: as it leaves it is asked about once more. */
-let lastLine: Buffer | undefined;
 /** Around the id of a result of our own. */
 export const RESULT_HEAD = '{"jsonrpc":"2.0","id":';
 export const RESULT_MIDDLE = ',"result":';
@@ -61,22 +56,21 @@ export const RPC = {
  */
 export function parseFrame(raw: Buffer): Frame {
   const bytes = withoutMark(raw);
-  const isPlain = isPlainText(bytes);
-  const value = parseJson(bytes, isPlain);
+  const value = parseJson(bytes);
   if (!isObject(value)) throw violation(RPC.invalidRequest, 'a message must be a JSON object');
   const { method, result, error } = value;
   // Some write all members that there are: null is none.
   const isAnswer = method === null && (isGiven(result) || isGiven(error));
-  if (method !== undefined && !isAnswer) return parseCall(value, bytes, isPlain);
-  if (result !== undefined || error !== undefined) return readAnswer(value, bytes, isPlain);
+  if (method !== undefined && !isAnswer) return parseCall(value, bytes);
+  if (result !== undefined || error !== undefined) return readAnswer(value, bytes);
   const { id } = value;
   const what = 'a message needs one of "method", "result" and "error"';
   throw violation(RPC.invalidRequest, what, isFrameId(id) ? id : undefined);
 }
 
 /** A request or a notification. */
-function parseCall(value: JsonObject, bytes: Buffer, isPlain: boolean): Frame {
-  const spans = scanSpans(bytes, isPlain);
+function parseCall(value: JsonObject, bytes: Buffer): Frame {
+  const spans = scanSpans(bytes);
   const id = callId(value['id'], spans);
   const wrong = (what: string): StarlingError =>
     violation(RPC.invalidRequest, what, id === null ? undefined : id);
@@ -213,18 +207,10 @@ export function renumbered(frame: Frame, id: FrameId, name?: string): Buffer {
     return rewriteFrame(frame, name === undefined ? { id } : { id, name });
   }
   const other = { start: idAt.start, end: idAt.end, text: idText(id) };
-  if (name === undefined || nameAt === undefined)
-    return lineOf(spliced(frame.bytes, [other]), spans);
+  if (name === undefined || nameAt === undefined) return toLine(spliced(frame.bytes, [other]));
   const named = { start: nameAt.start, end: nameAt.end, text: idText(name) };
   const inOrder = named.start < other.start ? [named, other] : [other, named];
-  return lineOf(spliced(frame.bytes, inOrder), spans);
-}
-
-/** {@link toLine} of a message in which something was put in place, which holds no line end. */
-function lineOf(changed: Buffer, { isPlain }: Spans): Buffer {
-  if (!isPlain) return toLine(changed);
-  lastLine = changed;
-  return changed;
+  return toLine(spliced(frame.bytes, inOrder));
 }
 
 /** The members that are new in `_meta`: the trace among them, where the message names none, else that is put in its place. */
@@ -327,7 +313,7 @@ function afterMethod(bytes: Buffer, params: string): Splice {
 
 /** The same JSON without raw line ends, which JSON allows between its tokens and lines do not. */
 export function toLine(bytes: Buffer): Buffer {
-  if (bytes === lastLine || !hasLineEnd(bytes)) return bytes;
+  if (!hasLineEnd(bytes)) return bytes;
   const line = Buffer.from(bytes);
   for (let at = 0; at < line.length; at += 1) {
     if (line[at] === NEWLINE || line[at] === CARRIAGE_RETURN) line[at] = SPACE;
@@ -335,24 +321,9 @@ export function toLine(bytes: Buffer): Buffer {
   return line;
 }
 
+/** By two searches of Node: a look at each byte takes five times as long, also in short messages. */
 function hasLineEnd(bytes: Buffer): boolean {
-  if (bytes.length > LOOKED_AT_BYTES) {
-    return bytes.includes(NEWLINE) || bytes.includes(CARRIAGE_RETURN);
-  }
-  for (let at = 0; at < bytes.length; at += 1) {
-    if (bytes[at] === NEWLINE || bytes[at] === CARRIAGE_RETURN) return true;
-  }
-  return false;
-}
-
-/** Whether a short text is ASCII without control characters; false for a long one, at which Node looks faster. */
-function isPlainText(bytes: Buffer): boolean {
-  if (bytes.length > LOOKED_AT_BYTES) return false;
-  for (let at = 0; at < bytes.length; at += 1) {
-    const byte = bytes[at] ?? 0;
-    if (byte < SPACE || byte > ASCII_LAST) return false;
-  }
-  return true;
+  return bytes.includes(NEWLINE) || bytes.includes(CARRIAGE_RETURN);
 }
 
 /** A request of our own. */
@@ -430,10 +401,10 @@ function withoutHint(message: string, hint: Json | undefined): string {
   return end !== '' && message.endsWith(end) ? message.slice(0, -end.length) : message;
 }
 
-function parseJson(bytes: Buffer, isPlain: boolean): Json {
-  if (!isPlain && !isUtf8(bytes)) throw violation(RPC.parse, 'the message is not UTF-8');
+function parseJson(bytes: Buffer): Json {
+  if (!isUtf8(bytes)) throw violation(RPC.parse, 'the message is not UTF-8');
   try {
-    return JSON.parse(bytes.toString(isPlain ? 'latin1' : 'utf8')) as Json;
+    return JSON.parse(bytes.toString('utf8')) as Json;
   } catch (error) {
     // Whoever waits for an answer to a request would wait for ever. An answer has the id of somebody else's request.
     const id = bytes.includes(METHOD_KEY) ? idAtEdge(bytes, bytes) : undefined;

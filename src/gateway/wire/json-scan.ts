@@ -19,7 +19,7 @@ import type { EnvelopeKey } from './envelope.ts';
 const KEYS: readonly string[] = ENVELOPE_KEYS;
 const NONE = -1;
 
-type Place = Exclude<keyof Spans, 'repeated' | 'bytes' | 'isPlain' | 'strangers'>;
+type Place = Exclude<keyof Spans, 'repeated' | 'bytes' | 'strangers'>;
 
 /** An object that is looked into, by index of {@link KEYS}. */
 interface Level {
@@ -75,7 +75,6 @@ function level(
 
 class MessageSpans implements Spans {
   readonly bytes: Buffer;
-  readonly isPlain: boolean;
   id: Span | undefined = undefined;
   params: Span | undefined = undefined;
   oddParams: Span | undefined = undefined;
@@ -95,9 +94,8 @@ class MessageSpans implements Spans {
   strangers: Stranger[] | undefined = undefined;
   repeated: string | undefined = undefined;
 
-  constructor(bytes: Buffer, isPlain: boolean) {
+  constructor(bytes: Buffer) {
     this.bytes = bytes;
-    this.isPlain = isPlain;
   }
 }
 
@@ -141,14 +139,14 @@ function keep(spans: Spans, place: Place, span: Span): void {
   }
 }
 
-/** The places of a message of which nothing is known yet; of `isPlain` see {@link Spans}. */
-export function emptySpans(bytes: Buffer, isPlain = false): Spans {
-  return new MessageSpans(bytes, isPlain);
+/** The places of a message of which nothing is known yet. */
+export function emptySpans(bytes: Buffer): Spans {
+  return new MessageSpans(bytes);
 }
 
-/** Scans `bytes`, which JSON.parse accepts and which hold an object; of `isPlain` see {@link Spans}. */
-export function scanSpans(bytes: Buffer, isPlain = false): Spans {
-  const spans = emptySpans(bytes, isPlain);
+/** Scans `bytes`, which JSON.parse accepts and which hold an object. */
+export function scanSpans(bytes: Buffer): Spans {
+  const spans = emptySpans(bytes);
   scanObject(bytes, skipJsonSpace(bytes, 0), TOP, spans);
   return spans;
 }

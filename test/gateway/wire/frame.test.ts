@@ -447,14 +447,6 @@ describe('a message under another id, and perhaps another name', () => {
     }
   });
 
-  it('knows a line that it has seen last from another one', () => {
-    const answer = parseFrame(bytes('{"jsonrpc":"2.0","id":1,"result":{}}'));
-    const line = renumbered(answer, 2);
-    expect(toLine(line)).toBe(line);
-    expect(toLine(bytes('{"a":\n1}')).toString()).toBe('{"a": 1}');
-    expect(toLine(bytes('{"b":\r1}')).toString()).toBe('{"b": 1}');
-  });
-
   it('is refused where it has no place for them', () => {
     const nameless = parseFrame(bytes('{"jsonrpc":"2.0","id":1,"method":"x","params":{}}'));
     expect(() => renumbered(nameless, 2, 'tool')).toThrow('params.name');
