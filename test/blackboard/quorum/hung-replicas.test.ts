@@ -3,6 +3,7 @@
  * the test moves.
  */
 import { afterEach, describe, expect, it } from 'vitest';
+import { someOf } from '../../long/extent.ts';
 import { calm } from '../hub.ts';
 import { StrongMesh } from './strong-support.ts';
 
@@ -52,14 +53,20 @@ async function run(keys: readonly string[]): Promise<{ changes: number; waited: 
   return seen;
 }
 
-describe('a replica that hangs', () => {
-  it.each([
+/** Who hangs, and of how many; three of one kind each in `npm test`. */
+const WHO_HANGS = someOf(
+  [
     ['one of three', ['bob'], 3],
     ['one of five', ['bob'], 5],
     ['two of five, which a majority does without,', ['bob', 'cyd'], 5],
     ['two of five that are not asked together', ['bob', 'dan'], 5],
     ['the node itself that has the changes made, of three,', ['ann'], 3],
-  ] as const)('costs changes one wait in five seconds: %s', async (_, hung, count) => {
+  ] as const,
+  (_, index) => index === 0 || index > 2,
+);
+
+describe('a replica that hangs', () => {
+  it.each(WHO_HANGS)('costs changes one wait in five seconds: %s', async (_, hung, count) => {
     await make(NAMES.slice(0, count), ['k']);
     for (const name of hung) hang(name);
     const { changes, waited } = await run(['k']);
