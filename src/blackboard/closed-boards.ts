@@ -44,6 +44,11 @@ export interface ClosedBoardsComponents {
  */
 const RECORDS_READ_MAX = 8192;
 const READ = { burst: RECORDS_READ_MAX, everyMs: 20 } as const;
+/**
+ * Of these, records of one board, and half as many a second then. Higher: a board with many records is whole sooner; lower: one on which
+ * somebody signs more than there is room for hinders the others of the same peer less.
+ */
+const READ_OF_ONE_BOARD = { burst: 1024, everyMs: 40 } as const;
 
 /** The boards that are not open, and rights on them. */
 export class ClosedBoards {
@@ -51,11 +56,13 @@ export class ClosedBoards {
   readonly #access = new Map<string, BoardAccess>();
   readonly #writer: AccessWriter;
   readonly #read: Buckets;
+  readonly #readOfOneBoard: Buckets;
 
   constructor(components: ClosedBoardsComponents) {
     this.#components = components;
     this.#writer = new AccessWriter(components);
     this.#read = createBuckets(components.clock, READ);
+    this.#readOfOneBoard = createBuckets(components.clock, READ_OF_ONE_BOARD);
   }
 
   /** Reads the records that are on disk. */
@@ -63,7 +70,8 @@ export class ClosedBoards {
     for (const [id, texts] of await readAccess(this.#components.table)) {
       if (!isBoardId(id) || creatorIn(id) === undefined) continue;
       const access = new BoardAccess(id, this.#components.successions);
-      access.keep(access.fit(texts).records);
+      // What was kept once counts, whoever has signed it: a revocation, too.
+      access.keep(access.fit(texts, 0).records);
       this.#access.set(id, access);
     }
   }
@@ -158,22 +166,28 @@ export class ClosedBoards {
     } else {
       known.keep(known.fit(records.map(({ jws }) => jws)).records);
     }
-    this.#components.rightsChanged(
-      id,
-      records.map(({ jws }) => jws),
-    );
+    const written = records.map(({ jws }) => jws);
+    // Others have filled the room meanwhile: what does not count now must not after a start.
+    const left = written.filter((jws) => !access.knows(jws));
+    if (left.length > 0) await this.#writer.takeBack(id, left);
+    const kept = written.filter((jws) => access.knows(jws));
+    if (kept.length > 0) this.#components.rightsChanged(id, kept);
   }
 
   /** What a peer says that is known already costs nothing. @throws STARLING_LIMIT_EXCEEDED */
   #checkAllowance(peer: PeerId, access: BoardAccess, texts: readonly string[]): void {
-    if (this.#read.waitMs(peer) > 0) {
+    const unknown = texts.filter((jws) => !access.knows(jws)).length;
+    if (unknown === 0) return;
+    const ofBoard = `${peer} ${access.id}`;
+    if (this.#readOfOneBoard.waitMs(ofBoard) > 0 || this.#read.waitMs(peer) > 0) {
       this.#components.network.report(peer, 'records');
       throw new StarlingError(
         'STARLING_LIMIT_EXCEEDED',
         `${peer} says more records of boards than can be checked`,
       );
     }
-    this.#read.charge(peer, texts.filter((jws) => !access.knows(jws)).length);
+    this.#readOfOneBoard.charge(ofBoard, unknown);
+    this.#read.charge(peer, unknown);
   }
 
   /** Makes the record of a new board of this node. @throws STARLING_BOARD_INVALID, what the disk says */
@@ -211,6 +225,7 @@ export class ClosedBoards {
     await this.learn(id, [grant.jws]);
     const right = access.rights().find((one) => one.id === grant.claims.jti);
     if (right !== undefined) return right;
+    if (access.fit([grant.jws]).left > 0) throw noRoom(nameIn(id));
     throw new StarlingError('STARLING_BOARD_REFUSED', 'this right may not be given', {
       hint: 'whoever made the board can: starling board info <board>',
     });

@@ -4,9 +4,9 @@
  * the time as a value; {@link createBuckets} keeps one bucket for each key.
  *
  * A clock that is set back gives no tokens and takes none. Until the clock has caught up with the latest
- * moment that the bucket has seen, one step of time gives one token at most (or what the size says), and the step
- * in which the clock catches up counts from that moment on. So callers are not kept waiting for hours, and a clock that
- * is set forth again does not fill the bucket.
+ * moment that the bucket has seen, one step of time gives a quarter of a full bucket at most (or what the size says), and
+ * the step in which the clock catches up counts from that moment on. So callers are not kept waiting for hours, also such
+ * as take many tokens at once, and a clock that is set forth again does not fill the bucket.
  */
 import type { Clock } from './time/clock.ts';
 
@@ -17,8 +17,9 @@ export interface BucketSize {
   /** Milliseconds in which one token comes back: the rate in the long run is `1000 / everyMs` a second. */
   readonly everyMs: number;
   /**
-   * The most that one step of time counts until a clock that was set back has caught up; default `everyMs`. More = whoever
-   * takes many tokens at once waits no longer than by a right clock; less = a clock that is set forth by a part gives less.
+   * The most that one step of time counts until a clock that was set back has caught up; default: a quarter of what fills
+   * the bucket, and `everyMs` at least. More = whoever takes many tokens at once waits no longer than by a right clock; less =
+   * a clock that is set forth by a part gives less.
    */
   readonly behindStepMs?: number;
 }
@@ -52,6 +53,11 @@ export interface Buckets {
 const KEYS_MAX = 10_000;
 /** How far below empty a bucket may be charged, in bursts. */
 const DEBT_BURSTS_MAX = 100;
+/**
+ * One step of a clock that was set back gives such a part of a full bucket at most. Higher: whoever takes many tokens at once
+ * waits hardly longer than by a right clock; lower: a clock that is set forth by a part gives less.
+ */
+const BEHIND_STEP_BURSTS_MAX = 0.25;
 /** What sums of fractions may be off: a token that is missing no more than this is there. */
 const TOLERANCE = 1e-9;
 
@@ -113,14 +119,20 @@ export function createBuckets(clock: Clock, size: BucketSize, keysMax = KEYS_MAX
       return waitMsOf({ ...level, tokens }, own);
     },
     waitMs(key, own = size) {
-      return waitMsOf(levelOf(key, own), own);
+      const level = levelOf(key, own);
+      // Until a clock that was set back has caught up each step counts on its own: one that is forgotten would never
+      // have been, and whoever waits for the end of a debt would wait for ever.
+      if (level.atMs < level.latestMs) levels.set(key, level);
+      return waitMsOf(level, own);
     },
   };
 }
 
 function passedMs({ atMs, latestMs }: BucketLevel, size: BucketSize, nowMs: number): number {
-  const { everyMs, behindStepMs = everyMs } = size;
   const stepMs = Math.max(0, nowMs - atMs);
   if (atMs >= latestMs) return stepMs;
-  return nowMs >= latestMs ? nowMs - latestMs : Math.min(stepMs, behindStepMs);
+  if (nowMs >= latestMs) return nowMs - latestMs;
+  const { everyMs, burst } = size;
+  const { behindStepMs = Math.max(everyMs, burst * everyMs * BEHIND_STEP_BURSTS_MAX) } = size;
+  return Math.min(stepMs, behindStepMs);
 }

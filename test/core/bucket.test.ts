@@ -104,6 +104,33 @@ describe('buckets by key', () => {
     }
   });
 
+  it('end each debt, also of many tokens at once, while a clock that was set back has not caught up', () => {
+    const clock = settable(10_000_000);
+    const { charge, waitMs } = createBuckets(clock, { burst: 1000, everyMs: 1 });
+    charge('ada', 1);
+    clock.set(400_000);
+    let nextMs = charge('ada', 2800);
+    let waitedMs = 0;
+    for (let turn = 0; nextMs > 0 && turn < 50; turn += 1) {
+      clock.set(400_000 + (waitedMs += nextMs));
+      nextMs = waitMs('ada');
+    }
+    expect(nextMs).toBe(0);
+    expect(waitedMs).toBeGreaterThanOrEqual(1800);
+    // Some longer than by a right clock, for a step counts a quarter of what fills the bucket at most.
+    expect(waitedMs).toBeLessThan(10_000);
+  });
+
+  it('get a quarter at the most of a clock that is set back, and forth by a part', () => {
+    const clock = settable(10_000_000);
+    const { take } = createBuckets(clock, { burst: 1000, everyMs: 1 });
+    expect(passed(take, 2000)).toBe(1000);
+    clock.set(400_000);
+    expect(passed(take, 2000)).toBe(0);
+    clock.set(9_000_000);
+    expect(passed(take, 2000)).toBe(250);
+  });
+
   it('fill up as ever once a clock that was set back has caught up', () => {
     const clock = settable(1_000_000);
     const { take } = createBuckets(clock, TEN_A_SECOND);

@@ -43,10 +43,14 @@ export class AccessWriter {
 
   /** Resolves once the records are durable, all or none. @throws what the disk says */
   write(board: string, records: readonly string[]): Promise<void> {
-    const rows = records.map((jws) => {
-      return { key: `${PREFIX}${board}/${hash('sha256', jws)}`, value: Buffer.from(jws) };
-    });
+    const rows = records.map((jws) => ({ key: rowOf(board, jws), value: Buffer.from(jws) }));
     return this.#inTurn(() => this.#batch(rows));
+  }
+
+  /** Takes records off the disk that were written and don't count; resolves once that is tried, and is tried again where it fails. */
+  takeBack(board: string, records: readonly string[]): Promise<void> {
+    for (const jws of records) this.#doubtful.add(rowOf(board, jws));
+    return this.#inTurn(() => this.#takeOff());
   }
 
   /** Resolves once nothing is written any more, and what the disk may have of what failed was taken off, if it can be. */
@@ -109,4 +113,8 @@ export class AccessWriter {
       this.#inTurn(() => this.#takeOff()).catch(() => undefined);
     });
   }
+}
+
+function rowOf(board: string, jws: string): string {
+  return `${PREFIX}${board}/${hash('sha256', jws)}`;
 }

@@ -157,11 +157,16 @@ export class BoardAccess implements LaneAccess {
 
   /**
    * Which of `texts` are new and would count, each after those on which it stands, and how many are no records
-   * at all. Keeps nothing.
+   * at all. Of others than the creator there are as many as leave `reserved` to that one. Keeps nothing.
    */
-  fit(texts: readonly string[]): {
+  fit(
+    texts: readonly string[],
+    reserved = RECORDS_RESERVED_MIN,
+  ): {
     readonly records: readonly AccessRecord[];
     readonly forged: number;
+    /** How many would count, if there were room. */
+    readonly left: number;
   } {
     const fresh = texts.filter((jws) => !this.#texts.has(jws)).slice(0, RECORDS_MAX);
     const read = fresh.flatMap((jws) => readAccessRecord(jws) ?? []);
@@ -176,16 +181,17 @@ export class BoardAccess implements LaneAccess {
       found.push(...fitting);
       isMore = fitting.length > 0;
     }
-    return { records: this.#within(found), forged: fresh.length - read.length };
+    const records = this.#within(found, reserved);
+    return { records, forged: fresh.length - read.length, left: found.length - records.length };
   }
 
   /** Those of `found` for which there is room, none without those on which it stands. */
-  #within(found: readonly AccessRecord[]): readonly AccessRecord[] {
+  #within(found: readonly AccessRecord[], reserved: number): readonly AccessRecord[] {
     const left = new Set<string>();
     let [size, ofOthers] = [this.#texts.size, this.#ofOthers];
     return found.filter((record) => {
       const isOther = !this.#isCreator(signerOf(record));
-      const isFull = isOther && ofOthers >= RECORDS_MAX - RECORDS_RESERVED_MIN;
+      const isFull = isOther && ofOthers >= RECORDS_MAX - reserved;
       const parents = record.kind === 'grant' ? (record.grant.claims.prf ?? []) : [];
       if (size >= RECORDS_MAX || isFull || parents.some((parent) => left.has(parent))) {
         if (record.kind === 'grant') left.add(record.grant.hash);

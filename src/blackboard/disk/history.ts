@@ -204,10 +204,11 @@ class TableHistory implements BoardHistory {
     try {
       await this.#table.batch([...writes, ...mark]);
     } catch (error) {
-      for (const { key } of writes) this.#refused.add(key);
-      if (this.#refused.size > REFUSED_MAX) {
+      // Before the new names: some of these are taken back with the write that the disk refused as well.
+      if (this.#refused.size >= REFUSED_MAX) {
         this.#refused = new Set([...this.#refused].toSorted().slice(-1));
       }
+      for (const { key } of writes) this.#refused.add(key);
       throw error;
     }
     for (const key of missing) this.#refused.delete(key);

@@ -2,7 +2,7 @@
  * The replicas of boards as this node knows them, and questions to each: of the set that holds, and of the disk that
  * is meant. Whoever is told of a later set goes by that one from then on; whoever is behind is told.
  */
-import { StarlingError } from '../../core/index.ts';
+import { StarlingError, settledWithin } from '../../core/index.ts';
 import type { Clock, Did, Logger, PeerId } from '../../core/index.ts';
 import type { Network } from '../../network/index.ts';
 import { compareBallots } from './acceptor.ts';
@@ -74,6 +74,11 @@ const FREE: Spend = () => true;
 
 /** How long a replica may take for one question. Higher: slow disks and links count; lower: a dead one holds up less. */
 export const ANSWER_MS = 1000;
+/**
+ * How long this node's own disk may take for one question: as long as a change is tried. Higher: the caller of a change that
+ * hangs on it waits for longer; lower: a slow disk is asked again while it still writes.
+ */
+const OWN_ANSWER_MS = 5000;
 /** Bytes of the keys of one answer. */
 const KEYS_BYTES_MAX = 512 * 1024;
 
@@ -121,7 +126,7 @@ export class Electorate {
   ): Promise<Reply | undefined> {
     const { self, isSameNode, links } = this.#components;
     const to: Addressee = { set: set.number, disk: voter.disk };
-    if (isSameNode(self, voter.did)) return this.#askSelf(cell, { to, ...ask });
+    if (isSameNode(self, voter.did)) return this.#askSelfInTime(cell, { to, ...ask });
     const peer = this.#components.peerOf(voter.did);
     if (peer === undefined) return undefined;
     let reply = await this.#askPeer(peer, { cell, to, ask: shortOf(ask) });
@@ -187,6 +192,17 @@ export class Electorate {
       return undefined;
     }
     return this.#answer(cell, ask, by.spend);
+  }
+
+  /** This node's own disk may hang as any other's; what takes longer by its nature is waited for. */
+  async #askSelfInTime(
+    cell: Cell,
+    ask: ReplicaAsk & { readonly to: Addressee },
+  ): Promise<Reply | undefined> {
+    const asked = this.#askSelf(cell, ask);
+    if (ask.t === 'keys' || ask.t === 'erase') return asked;
+    const isInTime = await settledWithin(OWN_ANSWER_MS, asked, this.#components.clock);
+    return isInTime ? asked : undefined;
   }
 
   async #askSelf(

@@ -139,3 +139,26 @@ it('says that something is missing where the disk refused it, and undoes nothing
   const since = lines.at(-1)?.position ?? '';
   expect((await history.read({ from: since })).isCut).toBe(false);
 });
+
+it('says that something is missing also after many rows that the disk refused, the last with the write that it tells of', async () => {
+  const table = journalTable();
+  const clock = createTestClock();
+  const history = createBoardHistory(
+    { table, clock },
+    { board: 'jobs', bounds: { days: 30, bytes: 64 * MIB } },
+  );
+  const lineAt = (at: number) => [{ key: 'k', value: at, by: BY, at }];
+  await history.noteWriting(lineAt(0))(false);
+  const from = (await history.read({})).next;
+  table.failures = 257;
+  for (let at = 1; at <= 256; at += 1) {
+    clock.advance(10);
+    const ended = history.noteWriting(lineAt(at));
+    await expect(ended(false)).rejects.toThrow('no space');
+  }
+  // The disk took those, but not this one, which nobody misses.
+  await history.noteWriting(lineAt(257))(true);
+  clock.advance(10);
+  await history.noteWriting(lineAt(258))(false);
+  expect((await history.read({ from })).isCut).toBe(true);
+});

@@ -98,6 +98,21 @@ describe('a replica that hangs', () => {
     expect(clock.now() - from).toBeLessThan(5 * 50);
   });
 
+  it('keeps callers of its own no longer waiting than those of others, when too many others are gone', async () => {
+    await make(['ann', 'bob', 'cyd'], ['k']);
+    jobs.cut('bob');
+    hang('ann');
+    const board = await jobs.board('ann');
+    const { clock } = jobs.mesh;
+    const from = clock.now();
+    const codes = ['last', 'later'].map((value) =>
+      jobs.codeOf(board.strong('k', { request: { t: 'set', value } })),
+    );
+    expect(await codes[0]).toBe('STARLING_OUTCOME_UNKNOWN');
+    expect(await codes[1]).not.toBe('fine');
+    expect(clock.now() - from).toBeLessThan(15_000);
+  });
+
   it('leaves nothing behind when all nodes stop in the middle of a change', async () => {
     await make(NAMES, ['k']);
     hang('bob');

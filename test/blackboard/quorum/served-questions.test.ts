@@ -31,6 +31,8 @@ afterEach(() => scope?.close());
 interface Bench {
   readonly hub: Hub;
   readonly clock: TestClock;
+  /** Sets the time back; timers wait no longer for that. */
+  setBack(ms: number): void;
   /** How many questions of each were answered. */
   readonly answered: Map<PeerId, number>;
   /** Sends one chunk on the last stream of a peer. */
@@ -43,7 +45,9 @@ function makeBench(
   replyTo: (peer: PeerId, spend: Spend) => Reply | undefined | Promise<Reply>,
 ): Bench {
   const hub = createHub();
-  const clock = createTestClock();
+  const right = createTestClock();
+  let behindMs = 0;
+  const clock: TestClock = { ...right, now: () => right.now() - behindMs };
   const open = createScope(clock);
   scope = open;
   const network = hub.network(SELF);
@@ -64,6 +68,7 @@ function makeBench(
   return {
     hub,
     clock,
+    setBack: (ms) => void (behindMs += ms),
     answered,
     write: (from, chunk) => void streams.get(from)?.write(chunk),
     async ask(from, ask, times) {
@@ -168,6 +173,26 @@ it('what replicas ask each other costs what it costs the one who is asked, and w
   }
   // 64 a second, after what was under way is paid for.
   expect(replies() - first).toBeLessThan(2 * 64 + 64);
+});
+
+it('a replica whose questions cost more than it has is heard again by a clock that was set back by an hour', async () => {
+  const bench = makeBench((_, spend) => {
+    spend(1000);
+    return DONE;
+  });
+  await bench.ask(REPLICA, QUESTION, 1);
+  bench.setBack(3_600_000);
+  const replies = await bench.ask(REPLICA, QUESTION, 3000);
+  await calm(2000);
+  const first = replies();
+  expect(first).toBeLessThan(132 + 64);
+  for (let tenth = 0; tenth < 40; tenth += 1) {
+    bench.clock.advance(100);
+    await calm(100);
+  }
+  // Nearly as many as by a right clock.
+  expect(replies() - first).toBeGreaterThan(2 * 64);
+  expect(replies() - first).toBeLessThan(4 * 64 + 64);
 });
 
 it('what replicas ask each other is not counted, as long as it costs no more than memory', async () => {
