@@ -334,10 +334,13 @@ class PrincipalView implements View {
     return prefix === 'never' || (list.merge !== false && rest !== '');
   }
 
-  /** Whose lists are not here yet, by name, for callers that may see who there is. */
+  /** Whose lists are not here yet, by name, for callers that may ask this node for its peers. */
   #coming(): readonly string[] {
-    const { coming, membership } = this.#components;
+    const { clearance, coming, membership } = this.#components;
     if (this.#principal.kind !== 'operator' && this.#principal.kind !== 'client') return [];
+    const target = { server: BUILTIN_SERVER };
+    const peers = wantedOf({ scheme: 'tool', target, name: 'peers', isReadOnly: true });
+    if (!clearance.sees(this.#principal, peers)) return [];
     return coming?.().flatMap((peer) => membership.peer(peer)?.alias ?? []) ?? [];
   }
 

@@ -232,6 +232,24 @@ describe('the operator', () => {
 describe('a client with scopes', () => {
   const client: Principal = { kind: 'client', name: 'ci', scopes: ['*'] };
 
+  it('is told whose lists are not here yet only where it may ask for the peers of the node', async () => {
+    const house = await houseOf({}, { list: { merge: true } });
+    house.membership.set('alice', alice);
+    house.coming = [alice];
+    const told = (): boolean[] => {
+      const view = house.views.view({ ...client }, ALL);
+      return [
+        refusal(() => view.prompt('sum')),
+        refusal(() => view.resource('x:y', 'resource/read')),
+        view.tool('files__read')[0]?.obstacle?.(),
+      ].map((error) => JSON.stringify([error?.message, error?.hint, error?.data]).includes('alice'));
+    };
+    house.granted = ['tool:files/*'];
+    expect(told()).toEqual([false, false, false]);
+    house.granted = ['tool:starling/peers'];
+    expect(told()).toEqual([true, true, true]);
+  });
+
   it('gets one view for all its sessions, and another client its own', async () => {
     const house = await houseOf({ files: { tools: [tool('read')] } });
     const { views } = house;
