@@ -149,7 +149,15 @@ function serve(
   caller.onOpen((credential) => {
     cancel();
     greeting.delete(caller);
-    if (credential !== undefined) socket.once('close', lasting.keep(socket, credential));
+    if (credential === undefined) return;
+    // Ended first: what has come and was not taken yet is not done for a credential that is over.
+    const connection = {
+      destroy() {
+        caller.end();
+        socket.destroy();
+      },
+    };
+    socket.once('close', lasting.keep(connection, credential));
   });
   socket.once('close', () => {
     cancel();
@@ -215,6 +223,10 @@ class Caller implements LineServed {
   }
 
   receive(frame: Frame, reply: Reply, key?: unknown): void {
+    if (this.#ended) {
+      reply.dropped();
+      return;
+    }
     if (this.#waiting !== undefined) {
       this.#waiting.push({ frame, reply, key });
       return;
@@ -228,7 +240,7 @@ class Caller implements LineServed {
       return;
     }
     if (this.#session !== undefined) this.#session.receive(clean, reply, key);
-    else if (this.#ended || clean.kind !== 'request') reply.dropped();
+    else if (clean.kind !== 'request') reply.dropped();
     else if (clean.method === 'ping') reply.final(this.#alive(clean.id));
     else if (!this.#init.requireToken) this.#open(undefined, clean, reply);
     else if (typeof token === 'string') this.#check(token, clean, reply);
@@ -251,6 +263,7 @@ class Caller implements LineServed {
   }
 
   end(): void {
+    if (this.#ended) return;
     this.#ended = true;
     if (this.#session === undefined) return;
     this.#session.end();

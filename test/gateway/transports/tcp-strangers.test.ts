@@ -5,10 +5,11 @@ import { describe, expect, it } from 'vitest';
 import { TOKEN_META } from '../../../src/gateway/transports/tcp.ts';
 import type { Credential } from '../../../src/gateway/door/types.ts';
 import { createTestClock } from '../../core/test-clock.ts';
+import type { TestClock } from '../../core/test-clock.ts';
 import { OPERATOR, call, ping } from '../support/fake-session.ts';
 import { INITIALIZE, until, useCleanup } from '../support/gateways.ts';
 import { CREDENTIAL, NOBODY, TOKEN, greeted, greeting, serve } from '../support/tcp-bench.ts';
-import type { Client } from '../support/tcp-bench.ts';
+import type { Client, Served } from '../support/tcp-bench.ts';
 
 useCleanup();
 
@@ -108,6 +109,30 @@ describe('a TCP client without a token', () => {
     kept.send(call(1, 'echo', { message: 'here' }));
     expect(await kept.next()).toMatchObject({ id: 1, result: {} });
     expect(served.sessions.live()).toHaveLength(1);
+  });
+
+  it.each([
+    ['is revoked', (served: Served) => served.transport.evict(CREDENTIAL.id)],
+    ['expires', (_: Served, clock: TestClock) => void clock.advance(60_000)],
+  ])('has nothing done any more once its key %s, whatever it sent before', async (_, ends) => {
+    const clock = createTestClock();
+    const served = await serve({
+      clock,
+      credentialOf: async () => ({ ...CREDENTIAL, expiresAt: clock.now() + 60_000 }),
+    });
+    const client = await greeted(served);
+    const session = served.sessions.last();
+    const before = session.seen.length;
+    const receive = session.receive.bind(session);
+    session.receive = (...one) => {
+      receive(...one);
+      ends(served, clock);
+    };
+    // Several parts: the others are taken in later turns.
+    client.send(...Array.from({ length: 400 }, (__, at) => call(at + 1, 'echo')));
+    await client.rest();
+    await until(() => served.sessions.live().length === 0);
+    expect(session.seen.length - before).toBe(1);
   });
 
   it('is cut off when what it showed expires', async () => {
