@@ -162,7 +162,7 @@ class NodeGateway implements Gateway {
       facts: { serverInfo: serverInfoOf(init.name), instructions: instructionsOf(init.name) },
       lacking: components.lacking ?? createLacking(components.clock),
       coming: () => this.#catalogs.coming(),
-      arriving: () => this.#catalogs.arriving(),
+      isAnyArriving: () => this.#catalogs.isAnyArriving(),
     });
     this.#hints = createSessionHints({
       ...components,

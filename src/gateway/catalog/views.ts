@@ -20,8 +20,8 @@ export interface ViewsComponents extends ViewComponents {
   readonly directory: Pick<Directory, 'servers' | 'peers' | 'events'>;
   readonly membership: Pick<Membership, 'peer' | 'byAlias' | 'events'>;
   readonly pins: Pick<Pins, 'read' | 'review' | 'offered' | 'keeping' | 'events'>;
-  /** Peers of which a list comes soon; default: none. */
-  readonly arriving?: () => readonly PeerId[];
+  /** Whether a list of a peer comes soon; default: none does. */
+  readonly isAnyArriving?: () => boolean;
   readonly logger: Logger;
 }
 
@@ -54,10 +54,10 @@ class NodeViews implements Views {
   }
 
   awaitsLists(): boolean {
-    const { arriving, pins } = this.#components;
+    const { isAnyArriving, pins } = this.#components;
     // What has come is offered once its pins are on disk.
     const isRead = this.#reading.size === 0 && pins.keeping() === undefined;
-    return !isRead || (arriving?.().length ?? 0) > 0;
+    return !isRead || isAnyArriving?.() === true;
   }
 
   exists(spec: ViewSpec): boolean {

@@ -75,8 +75,8 @@ export interface PeerCatalogs {
   stop(): void;
   /** Peers that were asked for their first list, and have not answered yet. */
   coming(): readonly PeerId[];
-  /** Peers of which a list is on its way since a short time, the first or a later one: names that are in none may be in that. */
-  arriving(): readonly PeerId[];
+  /** Whether a list is on its way since a short time, the first of a peer or a later one: names that are in none may be in that. */
+  isAnyArriving(): boolean;
   /** Something that is wanted of `peer`, or of all, may be another now. */
   look(peer?: PeerId): void;
 }
@@ -104,7 +104,7 @@ export function createPeerCatalogs(components: PeerCatalogsComponents): PeerCata
       for (const peer of components.membership.peers()) follow(peer);
     },
     coming: () => [...followed].filter(([, catalog]) => catalog.isComing).map(([peer]) => peer),
-    arriving: () => [...followed].filter(([, catalog]) => catalog.isArriving).map(([peer]) => peer),
+    isAnyArriving: () => [...followed.values()].some((catalog) => catalog.isArriving),
     look(peer) {
       if (peer !== undefined) followed.get(peer)?.look();
       else for (const catalog of followed.values()) catalog.look();
@@ -134,6 +134,10 @@ class PeerCatalog {
   /** The peer told of a change after it was asked. */
   #isStale = false;
   #isDue = false;
+  /** A list was to be asked for, and none has come since. */
+  #isOwed = false;
+  /** A session was to be had when that was looked at last: to look costs a walk through all grants. */
+  #isSought = false;
   /** Something was granted since the last list. */
   #isWantedAgain = false;
   /** Lists that failed, one after the other, on the channel of now. */
@@ -154,14 +158,14 @@ class PeerCatalog {
   /** True while the first list is to be had, and is not there. */
   get isComing(): boolean {
     const peer = this.#components.membership.peer(this.#peer);
-    return !this.#isListed && peer !== undefined && this.#isDueAt(peer);
+    return this.#isSought && !this.#isListed && peer !== undefined && this.#isDueAt(peer);
   }
 
   /** True for a short time while a list is to be had, or right after something was granted. */
   get isArriving(): boolean {
     const { clock } = this.#components;
-    const isOnItsWay = this.isComing || this.#isListing || this.#isDue;
-    if (isOnItsWay && Math.abs(clock.now() - this.#dueAt) < SOON_MS) return true;
+    const isSoon = Math.abs(clock.now() - this.#dueAt) < SOON_MS;
+    if (isSoon && (this.#isListing || this.#isDue || this.isComing)) return true;
     return this.#isWantedAgain && Math.abs(clock.now() - this.#grantedAt) < GRANTED_MS;
   }
 
@@ -200,7 +204,8 @@ class PeerCatalog {
     for (let attempt = 0; !this.#scope.closed; attempt += 1) {
       const peer = membership.peer(this.#peer);
       if (peer === undefined) return;
-      if (!this.#isDueAt(peer)) {
+      this.#isSought = this.#isDueAt(peer);
+      if (!this.#isSought) {
         attempt = 0;
         // Its link is a change of its route, which wakes, as do its heartbeats that say something new.
         await this.#pause(UNLINKED_LOOK_MS);
@@ -263,8 +268,11 @@ class PeerCatalog {
     if (this.#isListing) this.#isStale = true;
     if (this.#isListing || this.#isDue) return;
     this.#isDue = true;
-    this.#dueAt = this.#components.clock.now();
-    this.#scope.after(Math.max(delayMs, this.#allowance.waitMs(this.#peer)), () => {
+    const waitMs = this.#allowance.waitMs(this.#peer);
+    // What was not given before, or is put off, comes no sooner for being due once more: nobody waits for it again.
+    if (!this.#isOwed && waitMs === 0) this.#dueAt = this.#components.clock.now();
+    this.#isOwed = true;
+    this.#scope.after(Math.max(delayMs, waitMs), () => {
       this.#isDue = false;
       const channel = this.#channel;
       if (channel === undefined || this.#isListing) return;
@@ -304,6 +312,7 @@ class PeerCatalog {
       this.#allowance.charge(this.#peer, LIST_COST + Math.max(itemsOf(catalogs), sizeKib));
       directory.set(this.#peer, catalogs);
       this.#isListed = true;
+      this.#isOwed = false;
       this.#listedDigest = digest;
     } catch (error) {
       // Of a peer that is no neighbour nothing else says that what it has granted was never seen.

@@ -156,7 +156,7 @@ export async function houseOf(
     logger: silentLogger,
     lacking: createLacking(createTestClock()),
     coming: () => house.coming,
-    arriving: () => house.coming,
+    isAnyArriving: () => house.coming.length > 0,
     // When a pin is on disk is for the tests of pins: here each is at once.
     pins: {
       events: pins.events,

@@ -36,6 +36,8 @@ interface Peer {
   isSpare: boolean;
   /** It has granted something. */
   isWanted: boolean;
+  /** How often it was asked whether it has granted something. */
+  looks: number;
   /** Lists that it was asked for, and sessions that were opened. */
   asked: number;
   opened: number;
@@ -88,7 +90,10 @@ async function followed(digest = 'one', isWanted = true): Promise<Peer> {
     },
     isConnected: () => peer.isLinked,
     isSpare: () => peer.isSpare,
-    isWanted: () => peer.isWanted,
+    isWanted() {
+      peer.looks += 1;
+      return peer.isWanted;
+    },
     listed: () => undefined,
     open(_, notification) {
       hear = notification;
@@ -107,6 +112,7 @@ async function followed(digest = 'one', isWanted = true): Promise<Peer> {
     isSpare: false,
     isWanted,
     isTooLong: false,
+    looks: 0,
     asked: 0,
     opened: 0,
     complaints: 0,
@@ -144,10 +150,10 @@ describe('the list of a peer', () => {
     await settle();
     await settle();
     expect([peer.asked, peer.catalogs.coming()]).toEqual([1, [alice]]);
-    expect(peer.catalogs.arriving()).toEqual([alice]);
+    expect(peer.catalogs.isAnyArriving()).toBe(true);
     // Who does not give its list for long is not waited for.
     await peer.clock.advance(10_000);
-    expect([peer.catalogs.coming(), peer.catalogs.arriving()]).toEqual([[alice], []]);
+    expect([peer.catalogs.coming(), peer.catalogs.isAnyArriving()]).toEqual([[alice], false]);
     peer.servers = ['files'];
     await peer.clock.advance(60_000);
     await settle();
@@ -163,18 +169,53 @@ describe('the list of a peer', () => {
 
   it('comes soon when it was told of as changed, or something was granted, and for a short time only', async () => {
     const peer = await followed();
-    expect(peer.catalogs.arriving()).toEqual([]);
+    expect(peer.catalogs.isAnyArriving()).toBe(false);
     peer.notify();
-    expect(peer.catalogs.arriving()).toEqual([alice]);
+    expect(peer.catalogs.isAnyArriving()).toBe(true);
     await peer.clock.advance(100);
     await settle();
-    expect([peer.asked, peer.catalogs.arriving()]).toEqual([2, []]);
+    expect([peer.asked, peer.catalogs.isAnyArriving()]).toEqual([2, false]);
     peer.catalogs.look();
-    expect(peer.catalogs.arriving()).toEqual([alice]);
+    expect(peer.catalogs.isAnyArriving()).toBe(true);
     await peer.clock.advance(2000);
-    expect(peer.catalogs.arriving()).toEqual([]);
+    expect(peer.catalogs.isAnyArriving()).toBe(false);
     peer.catalogs.stop();
-    expect(peer.catalogs.arriving()).toEqual([]);
+    expect(peer.catalogs.isAnyArriving()).toBe(false);
+  });
+
+  it.each([
+    ['that does not answer when it is asked anew', (peer: Peer) => void (peer.servers = undefined)],
+    ['that never gave one', (peer: Peer) => void (peer.servers = undefined), true],
+    ['that tells of changes without end', () => undefined],
+  ])('of a peer %s is not waited for over and over', async (_, begins, isFirst = false) => {
+    const peer = await followed('one', !isFirst);
+    begins(peer);
+    peer.isWanted = true;
+    if (isFirst) peer.catalogs.look();
+    let waited = 0;
+    for (let at = 0; at < 600; at += 1) {
+      // Its beats say what they said before, but for the one that tells of a change.
+      if (at % 50 === 0) peer.beat('two');
+      if (!isFirst) peer.notify();
+      await peer.clock.advance(200);
+      await settle();
+      if (peer.catalogs.isAnyArriving()) waited += 200;
+    }
+    expect(peer.asked).toBeGreaterThan(5);
+    // Of two minutes, for which callers of names that nobody has would wait.
+    expect(waited).toBeLessThan(30_000);
+    peer.catalogs.stop();
+  });
+
+  it('costs nobody a walk through all grants who asks whether it comes, where it is not wanted or is there', async () => {
+    for (const isWanted of [false, true]) {
+      const peer = await followed('one', isWanted);
+      await peer.clock.advance(20_000);
+      const { looks } = peer;
+      expect([peer.catalogs.coming(), peer.catalogs.isAnyArriving()]).toEqual([[], false]);
+      expect(peer.looks).toBe(looks);
+      peer.catalogs.stop();
+    }
   });
 
   it('is not dialled for: without a link nobody asks, and the link is enough', async () => {

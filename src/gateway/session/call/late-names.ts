@@ -56,7 +56,8 @@ export function untilListed(
     const lookLater = (): void => {
       cancel = clock.schedule(LATE_LOOK_MS, () => {
         looksLeft -= 1;
-        if (looksLeft <= 0 || isFound() || !views.awaitsLists()) end();
+        // Whatever may have brought the name was a change.
+        if (looksLeft <= 0 || !views.awaitsLists()) end();
         else lookLater();
       });
     };

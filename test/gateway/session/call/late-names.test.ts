@@ -1,5 +1,6 @@
 /** A call of a name that no list has so far, while lists are on their way. */
 import { expect, it } from 'vitest';
+import { untilListed } from '../../../../src/gateway/session/call/late-names.ts';
 import { call, openBench } from '../../support/session-bench.ts';
 import type { SessionBench, Message } from '../../support/session-bench.ts';
 
@@ -30,6 +31,24 @@ it('waits, and goes where the name leads once its list has come', async () => {
   bench.answer({ id: bench.sent[0]?.['id'], result: { ok: true } });
   expect(heard).toMatchObject([{ id: 1, result: { ok: true } }]);
   expect(bench.session.inFlight).toBe(0);
+});
+
+it('is looked up again when something changes, and not at each look whether lists come still', async () => {
+  const bench = lateBench();
+  let finds = 0;
+  const waiting = untilListed(
+    { clock: bench.clock, views: { events: bench.views, awaitsLists: () => true } },
+    () => {
+      finds += 1;
+      return finds > 2;
+    },
+    new AbortController().signal,
+  );
+  await bench.clock.advance(1000);
+  expect(finds).toBe(0);
+  for (let change = 0; change < 3; change += 1) bench.views.emit('change');
+  await waiting;
+  expect(finds).toBe(3);
 });
 
 it('is told that there is no such thing when no list comes any more, and at once where none does', async () => {
