@@ -395,8 +395,11 @@ class Managed implements ManagedUpstream {
   /** The server failed to start or to be listed, or an instance ended by itself. */
   #failed(error: StarlingError): void {
     if (this.#scope === undefined) return;
-    // The next process says when it has begun.
-    this.#startingAt = undefined;
+    // The next process says when it has begun, and what it does: another may be at that still.
+    if (!this.#pool.isBeginning) {
+      this.#startingAt = undefined;
+      this.#wrote = [];
+    }
     this.#log.add(error.message);
     const waitMs = this.#backoff.failed(this.#listing.isListed);
     this.#become('failed', this.hasGivenUp ? this.#givenUp(error) : this.#again(error, waitMs));

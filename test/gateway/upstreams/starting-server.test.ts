@@ -17,13 +17,16 @@ interface Program {
   readonly starts: () => Promise<number>;
 }
 
-/** A program that says that it downloads something, and then runs `rest`. */
-async function downloader(rest: (folder: string) => string): Promise<Program> {
+/** A program that says that it downloads something, or what else `says` has it say, and then runs `rest`. */
+async function downloader(
+  rest: (folder: string) => string,
+  says = "echo 'fetching 12 packages' >&2",
+): Promise<Program> {
   const folder = await mkdtemp(join(tmpdir(), 'starling-'));
   defer(() => rm(folder, { recursive: true }));
   const [command, started] = [join(folder, 'npx'), join(folder, 'started')];
   await writeFile(started, '');
-  const lines = ['#!/bin/sh', "echo 'fetching 12 packages' >&2", `echo x >> '${started}'`];
+  const lines = ['#!/bin/sh', says, `echo x >> '${started}'`];
   await writeFile(command, [...lines, rest(folder), ''].join('\n'), { mode: 0o755 });
   return {
     command,
@@ -85,6 +88,40 @@ describe('a server that is being downloaded', () => {
     await writeFile(gate, '');
     expect((await late).era).toBe('legacy');
     await until(() => bench.upstream.hasBeenReady);
+  });
+
+  it('says for how long it is being started whatever becomes of another process of it', async () => {
+    const { command, starts } = await downloader(
+      (folder) => `[ "$(wc -l < '${folder}/started')" -gt 1 ] && exit 3\nexec sleep 600`,
+    );
+    const bench = await upstreamBench({ start: false, server: { command, args: [] } });
+    const { clock, upstream } = bench;
+    upstream.start();
+    await until(async () => (await starts()) === 1);
+    await clock.leap(20_000);
+    const failed = await callerOf(bench).send('tools/call', { name: 'whoami' }).ending;
+    expect(failed.failed?.message).toContain('code 3');
+    expect(upstream.stillStarting().message).toMatch(/ \(2\d s\); .*; it last wrote: fetching/);
+  });
+
+  it('does not say what a process wrote that is over', async () => {
+    const { command, starts } = await downloader(
+      (folder) =>
+        `[ "$(wc -l < '${folder}/started')" -gt 1 ] && exec sleep 600\necho 'no space' >&2\nexit 3`,
+      '',
+    );
+    const bench = await upstreamBench({ start: false, server: { command, args: [] } });
+    const { clock, upstream } = bench;
+    upstream.start();
+    await until(() => upstream.status().error?.includes('no space') === true);
+    await until(async () => {
+      await clock.leap(500);
+      return (await starts()) === 2;
+    });
+    // Why the start before failed has its words, and nothing more.
+    const { message } = upstream.stillStarting();
+    expect(message).toMatch(/; the start before failed: .*; it last wrote: no space$/);
+    expect(message.match(/no space/g)).toHaveLength(1);
   });
 
   it('at a peer is named to whoever calls it there, and no limit of the caller is', async () => {

@@ -72,6 +72,8 @@ export interface InstancePoolInit {
 /** The instances of one server. */
 export interface InstancePool {
   running(): readonly Instance[];
+  /** True while an instance begins: its process may be there, and has not answered so far. */
+  readonly isBeginning: boolean;
   /** The running instance of `key`. */
   get(key: string): Instance | undefined;
   /**
@@ -110,6 +112,8 @@ class Pool implements InstancePool {
   /** The configuration that an instance was started with, secrets and all. */
   readonly #startedWith = new WeakMap<Instance, UsableServer>();
   #scope: Scope | undefined;
+  /** Instances that begin. */
+  #beginning = 0;
 
   constructor(components: InstancePoolComponents, init: InstancePoolInit) {
     this.#components = components;
@@ -118,6 +122,10 @@ class Pool implements InstancePool {
 
   running(): readonly Instance[] {
     return [...this.#instances.values()].filter((one) => !(one instanceof Promise)) as Instance[];
+  }
+
+  get isBeginning(): boolean {
+    return this.#beginning > 0;
   }
 
   get(key: string): Instance | undefined {
@@ -184,9 +192,23 @@ class Pool implements InstancePool {
   }
 
   async #start(needs: InstanceNeeds): Promise<Instance> {
-    const { server: name, config } = this.#init;
+    const { server: name } = this.#init;
     const scope = this.#scope;
     await this.#untilDue();
+    try {
+      return await this.#begin(needs, scope?.signal);
+    } catch (error) {
+      // That the server lacks the one era it was asked for is no fault of the server.
+      if (needs.era === 'either' || needs.era === 'newest') {
+        this.#components.listener.failed(asUpstreamError(error, name));
+      } else if (needs.era === 'modern') this.#components.eras.modernFailed(error);
+      throw error;
+    }
+  }
+
+  async #begin(needs: InstanceNeeds, signal: AbortSignal | undefined): Promise<Instance> {
+    const { server: name, config } = this.#init;
+    this.#beginning += 1;
     try {
       const server = revealedServer(name, config);
       const instance = await startInstance(
@@ -194,18 +216,14 @@ class Pool implements InstancePool {
           ...this.#components,
           listChanged: () => this.#components.listener.listChanged(needs.key),
           renewed: () => this.#components.listener.renewed(),
-          signal: scope?.signal,
+          signal,
         },
         { ...this.#init, name, server, era: needs.era, client: needs.client },
       );
       this.#startedWith.set(instance, server);
       return instance;
-    } catch (error) {
-      // That the server lacks the one era it was asked for is no fault of the server.
-      if (needs.era === 'either' || needs.era === 'newest') {
-        this.#components.listener.failed(asUpstreamError(error, name));
-      } else if (needs.era === 'modern') this.#components.eras.modernFailed(error);
-      throw error;
+    } finally {
+      this.#beginning -= 1;
     }
   }
 
