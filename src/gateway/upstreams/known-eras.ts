@@ -20,6 +20,8 @@ const VAIN_MAX = 5;
 export interface KnownEras {
   /** True for an era that the server turned out to lack, or in which it is not to be asked for now. */
   lacks(era: Era): boolean;
+  /** Another number once what was found out in vain is forgotten: the server was started anew, or speaks the modern era. */
+  readonly epoch: number;
   /** The server was listed in `era`, after the newest one was tried first where that is safe. */
   listed(era: Era): void;
   /** An instance of the modern era alone did not start, for `error`. */
@@ -36,13 +38,18 @@ export function createKnownEras(kind: McpServer['type'], clock: Pick<Clock, 'now
   let vain = 0;
   let vainAt = 0;
   let unaskedMs = 0;
+  let epoch = 0;
   // A clock that is set back must not keep the server unasked for as long as it was ahead.
   const isUnasked = (): boolean => Math.abs(clock.now() - vainAt) < unaskedMs;
   const forgetVain = (): void => {
     vain = 0;
     unaskedMs = 0;
+    epoch += 1;
   };
   return {
+    get epoch() {
+      return epoch;
+    },
     lacks: (era) => lacking.has(era) || (era === 'modern' && isUnasked()),
     listed(era) {
       last = era;

@@ -61,6 +61,8 @@ class LocalChannel implements ServerChannel {
   /** Key of the instance that is this channel's alone, where it has one. */
   #own: string | undefined;
   #closed = false;
+  /** Of the time for which the modern calls of this channel are bridged, once one was. */
+  #bridgedEpoch: number | undefined;
 
   constructor(upstream: ServerInstances, init: ServerChannelInit) {
     this.#upstream = upstream;
@@ -164,7 +166,7 @@ class LocalChannel implements ServerChannel {
   #findListening(declared: ClientFacts): FindInstance {
     return async () => {
       const client = this.#choice.allowed(declared);
-      const modern = this.#upstream.eras.lacks('modern')
+      const modern = this.#lacksModern()
         ? undefined
         : await this.#modernOr(this.#choice.forModern(client));
       if (this.#closed) throw this.#gone();
@@ -289,16 +291,29 @@ class LocalChannel implements ServerChannel {
     const declared = clientOf(call.request);
     const client = this.#choice.allowed(declared);
     // A call that waits at an instance of the old era is taken up there, whatever is known by now.
-    if (!upstream.eras.lacks('modern') && !isOfSuspended(call)) {
+    if (isOfSuspended(call)) return this.#bridge(call, client);
+    if (!this.#lacksModern()) {
       return this.#whenReady(this.#modernOr(this.#choice.forModern(client)), call, (instance) => {
         instance.usedAt = upstream.clock.now();
         if (instance.handshake.era === 'modern') {
           this.#attach(instance);
           return this.#relayAsIs(instance, call, declared);
         }
-        return this.#bridge(call, client);
+        return this.#bridgeFromNow(call, client);
       });
     }
+    return this.#bridgeFromNow(call, client);
+  }
+
+  /** A process remembers things: calls do not leave that of the ones before because the server may be asked again. */
+  #lacksModern(): boolean {
+    const { eras } = this.#upstream;
+    return this.#bridgedEpoch === eras.epoch || eras.lacks('modern');
+  }
+
+  #bridgeFromNow(call: RelayedCall, client: ClientFacts): ChannelCall {
+    const { config, eras } = this.#upstream;
+    if (!config.shared) this.#bridgedEpoch = eras.epoch;
     return this.#bridge(call, client);
   }
 

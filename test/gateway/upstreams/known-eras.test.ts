@@ -10,6 +10,7 @@ import type { KnownEras } from '../../../src/gateway/upstreams/known-eras.ts';
 import { manualClock } from '../../grants/arrange.ts';
 import { defer, until, useCleanup } from '../support/gateways.ts';
 import { callerOf, upstreamBench } from '../support/upstream-bench.ts';
+import type { Whoami } from '../support/upstream-bench.ts';
 
 useCleanup();
 
@@ -88,7 +89,7 @@ it('a URL that gives no answer says nothing of its eras', () => {
   expect(eras.lacks('modern')).toBe(true);
 });
 
-it('a server of both eras that gave no answer in the new one once takes modern calls in that again', async () => {
+it('a server of both eras that gave no answer in the new one once takes modern calls of new sessions in that again', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'starling-'));
   defer(() => rm(folder, { recursive: true }));
   const deaf = join(folder, 'deaf');
@@ -96,14 +97,18 @@ it('a server of both eras that gave no answer in the new one once takes modern c
   const env = { ERAS: new Secret('both'), DEAF_FILE: new Secret(deaf) };
   const bench = await upstreamBench({ server: { env } });
   const caller = callerOf(bench);
-  const eraOf = async (): Promise<unknown> =>
-    ((await caller.modernTool('whoami')) as { readonly era: string }).era;
-  const first = eraOf();
+  const who = async (one = caller): Promise<Whoami> => (await one.modernTool('whoami')) as Whoami;
+  const first = who();
   await until(() => !existsSync(deaf));
   await bench.clock.leap(7000);
-  expect(await first).toBe('legacy');
+  const { era, pid } = await first;
+  expect(era).toBe('legacy');
   // For a while nobody waits for it again.
-  expect(await eraOf()).toBe('legacy');
+  expect(await who(callerOf(bench))).toMatchObject({ era });
   await bench.clock.leap(60_000);
-  expect(await eraOf()).toBe('modern');
+  expect(await who(callerOf(bench))).toMatchObject({ era: 'modern' });
+  // A session stays where it is: its process may remember something.
+  expect(await who()).toMatchObject({ era, pid });
+  bench.upstream.restart();
+  expect(await who()).toMatchObject({ era: 'modern' });
 });
