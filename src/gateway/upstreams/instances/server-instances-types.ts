@@ -12,7 +12,7 @@ export interface ServerInstances {
   readonly config: UsableServer;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly eras: Pick<KnownEras, 'lacks'>;
+  readonly eras: Pick<KnownEras, 'lacks' | 'epoch'>;
   /** False until the server has been listed for the first time. */
   readonly hasBeenReady: boolean;
   /** What a call is told that has waited long for a server that has never been ready: since when, and what it last wrote. */
