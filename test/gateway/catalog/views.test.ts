@@ -242,7 +242,9 @@ describe('a client with scopes', () => {
         refusal(() => view.prompt('sum')),
         refusal(() => view.resource('x:y', 'resource/read')),
         view.tool('files__read')[0]?.obstacle?.(),
-      ].map((error) => JSON.stringify([error?.message, error?.hint, error?.data]).includes('alice'));
+      ].map((error) =>
+        JSON.stringify([error?.message, error?.hint, error?.data]).includes('alice'),
+      );
     };
     house.granted = ['tool:files/*'];
     expect(told()).toEqual([false, false, false]);
